@@ -1,0 +1,112 @@
+"""What the vendors allow: each limit once, with its unit and the page it was read from.
+
+Quotas that an account may have raised are the default of a key in the stack file (operations.facts); limits that
+nobody can raise are checked as they stand.
+"""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Network
+from typing import Final
+
+
+@dataclass(frozen=True)
+class Limit:
+    """A bound set by a vendor."""
+
+    value: int
+    unit: str
+    source: str
+    """URL of the vendor's page that states it."""
+
+
+_KUBERNETES_NAMES = "https://kubernetes.io/docs/concepts/overview/working-with-objects/names/"
+_KUBERNETES_LABELS = "https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/"
+_ALB_QUOTAS = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/load-balancer-limits.html"
+_ALB_RULES = "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/rule-condition-types.html"
+_TARGET_GROUP = (
+    "https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html"
+)
+_TARGET_GROUP_ATTRIBUTES = (
+    "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html"
+)
+_LOAD_BALANCER = (
+    "https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html"
+)
+_RDS_CLUSTER = "https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.html"
+_AURORA_READERS = "https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.Replication.html"
+_AURORA_CAPACITY = (
+    "https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.how-it-works.html"
+)
+_S3_CLASSES = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html"
+_S3_NAMES = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"
+_IAM_QUOTAS = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"
+_EKS_CLUSTER = "https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html"
+_EKS_SUBNETS = "https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html"
+_EKS_SERVICE_RANGE = (
+    "https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html"
+)
+_VPC_CIDR = "https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"
+_VPC_SUBNET = "https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html"
+_TAGS = "https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html"
+_LOG_RETENTION = (
+    "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"
+)
+_EC2_SIZES = "https://docs.aws.amazon.com/ec2/latest/instancetypes/gp.html"
+_EKS_QUOTAS = "https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.html"
+
+# Names
+DNS_LABEL_LENGTH: Final = Limit(63, "characters", _KUBERNETES_NAMES)
+DOMAIN_LENGTH: Final = Limit(253, "characters", _KUBERNETES_NAMES)
+LABEL_VALUE_LENGTH: Final = Limit(63, "characters", _KUBERNETES_LABELS)
+LOAD_BALANCER_NAME_LENGTH: Final = Limit(32, "characters", _LOAD_BALANCER)
+TARGET_GROUP_NAME_LENGTH: Final = Limit(32, "characters", _TARGET_GROUP)
+DATABASE_CLUSTER_NAME_LENGTH: Final = Limit(63, "characters", _RDS_CLUSTER)
+BUCKET_NAME_LENGTH: Final = Limit(63, "characters", _S3_NAMES)
+ROLE_NAME_LENGTH: Final = Limit(64, "characters", _IAM_QUOTAS)
+CLUSTER_NAME_LENGTH: Final = Limit(100, "characters", _EKS_CLUSTER)
+TAG_VALUE_LENGTH: Final = Limit(256, "characters", _TAGS)
+
+# Routes and load balancing
+PATH_PATTERN_LENGTH: Final = Limit(128, "characters", _ALB_RULES)
+HEALTH_PATH_LENGTH: Final = Limit(1024, "characters", _TARGET_GROUP)
+TARGET_GROUPS_PER_LOAD_BALANCER: Final = Limit(100, "target groups", _ALB_QUOTAS)
+RULES_PER_LOAD_BALANCER: Final = Limit(100, "listener rules besides the default ones", _ALB_QUOTAS)
+TARGETS_PER_LOAD_BALANCER: Final = Limit(1000, "targets", _ALB_QUOTAS)
+LOAD_BALANCER_ZONES: Final = Limit(2, "zones at least", _LOAD_BALANCER)
+DEREGISTRATION_DELAY: Final = Limit(3600, "seconds at most", _TARGET_GROUP_ATTRIBUTES)
+PORTS: Final = Limit(65535, "highest port", _TARGET_GROUP)
+
+# Network
+VPC_LARGEST_PREFIX: Final = Limit(16, "bits of the shortest prefix", _VPC_CIDR)
+SUBNET_RESERVED_ADDRESSES: Final = Limit(5, "addresses in every subnet", _VPC_SUBNET)
+CLUSTER_ZONES: Final = Limit(2, "zones at least", _EKS_SUBNETS)
+API_ACCESS_CIDRS: Final = Limit(40, "CIDR blocks", _EKS_QUOTAS)
+SERVICE_RANGES: Final = (IPv4Network("10.100.0.0/16"), IPv4Network("172.20.0.0/16"))
+"""The ranges of which EKS picks one for Kubernetes Services, so the VPC may overlap neither (source: the EKS API
+reference, KubernetesNetworkConfigRequest)."""
+SERVICE_RANGES_SOURCE: Final = _EKS_SERVICE_RANGE
+
+# Pods
+UNPRIVILEGED_PORT: Final = Limit(
+    1024, "lowest port", "https://kubernetes.io/docs/concepts/security/pod-security-standards/"
+)
+MILLICORES_PER_CONTAINER: Final = Limit(
+    192_000, "millicores of the largest general purpose instance", _EC2_SIZES
+)
+MEMORY_MIB_PER_CONTAINER: Final = Limit(786_432, "MiB of the largest general purpose instance", _EC2_SIZES)
+REPLICAS: Final = Limit(1000, "pods: one slot's share of a balancer's targets", _ALB_QUOTAS)
+
+# Data
+DATABASE_RETENTION_MINIMUM: Final = Limit(1, "day at least", _RDS_CLUSTER)
+DATABASE_RETENTION_MAXIMUM: Final = Limit(35, "days at most", _RDS_CLUSTER)
+DATABASE_INSTANCES: Final = Limit(16, "instances: one writer and 15 readers", _AURORA_READERS)
+SERVERLESS_CAPACITY: Final = Limit(256, "ACUs at most, in steps of one half", _AURORA_CAPACITY)
+GLACIER_MINIMUM_STORAGE: Final = Limit(
+    90, "days that S3 Glacier Flexible Retrieval bills at least", _S3_CLASSES
+)
+
+LOG_RETENTION_DAYS: Final = frozenset(
+    {1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653}
+)
+"""The periods that CloudWatch Logs takes, in days."""
+LOG_RETENTION_SOURCE: Final = _LOG_RETENTION

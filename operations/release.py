@@ -1,0 +1,110 @@
+"""A release: which version runs in which slot, who serves, and how ready the other slot stands by.
+
+Source: the operations page, "Deployment Strategy".
+"""
+
+from enum import StrEnum, unique
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from operations.limits import LABEL_VALUE_LENGTH
+from operations.model import Model
+from operations.slots import WHOLE, Slot, Weights
+
+VERSION_PATTERN = r"^v(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z]+([.-][0-9A-Za-z]+)*)?$"
+
+Version = Annotated[str, StringConstraints(pattern=VERSION_PATTERN, max_length=LABEL_VALUE_LENGTH.value)]
+"""A version as the page writes it, `v2.4.0`, with an optional pre-release; it is an image tag and a label at once."""
+
+
+@unique
+class SlotCapacity(StrEnum):
+    """How many replicas a slot runs.
+
+    serving: the sizing's minimum to maximum, under load.
+    full:    the same, without load: ready to take all of it at once.
+    warm:    one replica to the maximum: proves that the version starts, grows with the load.
+    cold:    no replica.
+    """
+
+    SERVING = "serving"
+    FULL = "full"
+    WARM = "warm"
+    COLD = "cold"
+
+
+@unique
+class Standby(StrEnum):
+    """The capacity of a slot that receives no requests, unless the slot states its own."""
+
+    COLD = "cold"
+    WARM = "warm"
+    FULL = "full"
+
+    @property
+    def capacity(self) -> SlotCapacity:
+        """The same readiness as a slot's capacity."""
+        return SlotCapacity(self.value)
+
+
+@unique
+class Switch(StrEnum):
+    """How traffic moves to the other slot: at once (0 to 100 %), or up the canary ladder (operations.ladder)."""
+
+    AT_ONCE = "at-once"
+    LADDER = "ladder"
+
+
+class SlotRelease(Model):
+    """What one slot runs."""
+
+    version: Version
+    """The tag of every image of the slot, e.g. `v2.4.0`."""
+    weight: Annotated[int, Field(ge=0, le=WHOLE)]
+    """Share of requests, in whole percent: 0 to 100."""
+    capacity: SlotCapacity | None = None
+    """Overrides the release's standby for this slot while it has no weight, e.g. `full` ahead of a switch."""
+
+    @model_validator(mode="after")
+    def _capacity_fits_weight(self) -> Self:
+        if self.capacity is None or (self.capacity is SlotCapacity.SERVING) == (self.weight > 0):
+            return self
+        if self.weight > 0:
+            raise ValueError("a slot with weight is serving; leave capacity out, or set the weight to 0")
+        raise ValueError("a slot without weight does not serve; allowed are full, warm, cold")
+
+
+class Release(Model):
+    """The versions in both slots, their weights, and the readiness of the slot that stands by."""
+
+    blue: SlotRelease
+    green: SlotRelease
+    standby: Standby
+    switch: Switch
+
+    @model_validator(mode="after")
+    def _weights_are_whole(self) -> Self:
+        total = self.blue.weight + self.green.weight
+        if total != WHOLE:
+            raise ValueError(
+                f"the weights of blue ({self.blue.weight}) and green ({self.green.weight}) sum to {total}; "
+                f"they must sum to {WHOLE}"
+            )
+        return self
+
+    @property
+    def weights(self) -> Weights:
+        """The shares of both slots, in percent."""
+        return Weights(blue=self.blue.weight, green=self.green.weight)
+
+    def of(self, slot: Slot) -> SlotRelease:
+        """Return what the slot runs."""
+        return self.blue if slot is Slot.BLUE else self.green
+
+    def capacity_of(self, slot: Slot) -> SlotCapacity:
+        """Return the slot's capacity: serving where it has weight, else its own, else the standby's."""
+        release = self.of(slot)
+        if release.weight > 0:
+            return SlotCapacity.SERVING
+        return release.capacity or self.standby.capacity

@@ -1,0 +1,104 @@
+"""The application as operations sees it: services with an image, a route, a size and what they use."""
+
+from collections.abc import Mapping
+from enum import StrEnum, unique
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from operations.limits import (
+    DNS_LABEL_LENGTH,
+    HEALTH_PATH_LENGTH,
+    MEMORY_MIB_PER_CONTAINER,
+    MILLICORES_PER_CONTAINER,
+    PATH_PATTERN_LENGTH,
+    PORTS,
+    REPLICAS,
+    UNPRIVILEGED_PORT,
+)
+from operations.model import Model
+
+NAME_PATTERN = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
+
+Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=DNS_LABEL_LENGTH.value)]
+"""A DNS label that begins with a letter: what Kubernetes takes for a Service (RFC 1035)."""
+
+Image = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$", max_length=255
+    ),
+]
+"""Registry and repository without tag and digest: the tag is the slot's version."""
+
+# A trailing slash or a wildcard would make two spellings of one route; "*" and "?" mean something to the balancer.
+Path = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^/([A-Za-z0-9_.$~@:+-]+(/[A-Za-z0-9_.$~@:+-]+)*)?$",
+        max_length=PATH_PATTERN_LENGTH.value - 2,
+    ),
+]
+"""The prefix of a route: it and everything below it. Room is left for the `/*` of the load balancer's pattern."""
+
+HealthPath = Annotated[
+    str,
+    StringConstraints(pattern=r"^/[A-Za-z0-9_.$~@:+/-]*$", max_length=HEALTH_PATH_LENGTH.value),
+]
+"""Where a service answers 200 while it is healthy."""
+
+EnvironmentVariable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)]
+
+
+@unique
+class Use(StrEnum):
+    """What a service may use besides its own pods; each grants exactly the access it needs."""
+
+    DATABASE = "database"
+    FILES = "files"
+
+
+class Resources(Model):
+    """Requests and limits of one pod."""
+
+    cpu_millicores: Annotated[int, Field(ge=10, le=MILLICORES_PER_CONTAINER.value)]
+    """Thousandths of a core."""
+    memory_mib: Annotated[int, Field(ge=16, le=MEMORY_MIB_PER_CONTAINER.value)]
+    """Mebibytes."""
+
+
+class Replicas(Model):
+    """The range in which the autoscaler keeps the number of pods of a serving slot."""
+
+    min: Annotated[int, Field(ge=1, le=REPLICAS.value)]
+    max: Annotated[int, Field(ge=1, le=REPLICAS.value)]
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min} is greater than max {self.max}")
+        return self
+
+
+class Service(Model):
+    """One service of the application: the same in both slots but for its version."""
+
+    image: Image
+    port: Annotated[int, Field(ge=UNPRIVILEGED_PORT.value, le=PORTS.value)]
+    """The container's port: 1024 to 65535, since a restricted pod may bind no lower one."""
+    path: Path
+    health_path: HealthPath
+    resources: Resources
+    replicas: Replicas | None = None
+    """Its own range where the environment's does not suit it."""
+    uses: frozenset[Use] = frozenset()
+    secrets: tuple[Name, ...] = ()
+    """Names under the `secrets:` namespace of the stack's configuration, handed to this service alone."""
+    env: Mapping[EnvironmentVariable, str] = {}
+    """Plain environment variables; nothing secret."""
+
+    @model_validator(mode="after")
+    def _names_each_secret_once(self) -> Self:
+        if len(set(self.secrets)) < len(self.secrets):
+            raise ValueError("secrets names one secret twice")
+        return self
