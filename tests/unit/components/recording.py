@@ -46,6 +46,8 @@ class Resource:
     token: str
     name: str
     urn: str
+    id: str
+    """Identifier that the vendor would give; empty for components and in a preview."""
     inputs: Properties
     """Inputs in their wire form (camelCase), resolved, secrets unwrapped."""
     secrets: frozenset[str]
@@ -80,7 +82,7 @@ class Resource:
 
 @dataclass(kw_only=True)
 class Recording(Generic[T]):
-    """What a program declared, in the order of registration."""
+    """What a program declared, by type and name: the order of registration is up to the event loop."""
 
     resources: Sequence[Resource]
     result: T
@@ -103,6 +105,10 @@ class Recording(Generic[T]):
     def urn(self, urn: str) -> Resource:
         """The resource with this URN."""
         return next(resource for resource in self.resources if resource.urn == urn)
+
+    def by_id(self, identifier: str) -> Resource:
+        """The resource with this identifier, such as the subnet that an input refers to."""
+        return next(resource for resource in self.resources if resource.id == identifier)
 
     def value(self, output: pulumi.Input[V]) -> V:
         """The resolved value of an output; a plain value is returned as it is."""
@@ -135,6 +141,17 @@ class Recording(Generic[T]):
         }
         untagged = {urn: keys for urn, keys in missing.items() if keys}
         assert not untagged, f"missing tags: {untagged}"
+
+    def assert_in_region(self, region: str) -> None:
+        """Every AWS resource that lives in a region names this one, and leaves nothing to the provider's default."""
+        elsewhere = {
+            resource.urn: resource.inputs.get("region")
+            for resource in self.resources
+            if resource.package == "aws"
+            and _takes(resource.token, "region")
+            and resource.inputs.get("region") != region
+        }
+        assert not elsewhere, f"not in {region}: {elsewhere}"
 
     def assert_least_privilege(self) -> None:
         """No policy lets every action, or every action of a service, loose on every resource or on everybody.
@@ -189,13 +206,15 @@ def record(build: Callable[[], T], *, preview: bool = False) -> Recording[T]:
 
     try:
         context.run(loop.run_until_complete, program())
-        monitor.assert_components_registered_outputs()
+        monitor.assert_sound()
     except BaseException:
+        # One failed registration faults every output that waits for it; the first one raised says it all.
+        loop.set_exception_handler(lambda _loop, _context: None)
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
         raise
     return Recording(
-        resources=tuple(monitor.recorded),
+        resources=sorted(monitor.recorded, key=lambda resource: (resource.token, resource.name)),
         result=results[0],
         stack_outputs=monitor.stack_outputs(),
         _loop=loop,
@@ -230,6 +249,7 @@ class _Monitor(mocks.MockMonitor):
             token=request.type,
             name=request.name,
             urn=urn,
+            id=identifier,
             inputs=inputs,
             secrets=secrets,
             outputs=_plain_properties(state)[0],
@@ -244,7 +264,6 @@ class _Monitor(mocks.MockMonitor):
             retain_on_delete=request.retainOnDelete,
         )
         with self._lock:
-            assert urn not in {other.urn for other in self.recorded}, f"two resources have the URN {urn}"
             self.recorded.append(resource)
         return resource_pb2.RegisterResourceResponse(urn=urn, id=identifier, object=state)
 
@@ -264,7 +283,10 @@ class _Monitor(mocks.MockMonitor):
     def stack_outputs(self) -> Properties:
         return next(plain for urn, plain in self.registered_outputs if f"::{_STACK_TYPE}::" in urn)
 
-    def assert_components_registered_outputs(self) -> None:
+    def assert_sound(self) -> None:
+        urns = [resource.urn for resource in self.recorded]
+        twice = sorted({urn for urn in urns if urns.count(urn) > 1})
+        assert not twice, f"more than one resource has the URN {twice}"
         registered = [urn for urn, _ in self.registered_outputs]
         counts = {
             resource.urn: registered.count(resource.urn) for resource in self.recorded if not resource.custom
@@ -370,7 +392,11 @@ def _is_boundless(statement: Mapping[str, Any]) -> bool:
 def _is_open_to_all(statement: Mapping[str, Any]) -> bool:
     principal: str | Mapping[str, Any] = statement.get("Principal", {})
     everybody = "*" in _listed(principal if isinstance(principal, str) else principal.get("AWS"))
-    return "NotPrincipal" in statement or (everybody and not statement.get("Condition"))
+    return (
+        "NotPrincipal" in statement
+        or "NotAction" in statement
+        or (everybody and not statement.get("Condition"))
+    )
 
 
 def _outputs(token: str, name: str, inputs: Properties) -> tuple[str, dict[str, Any]]:
@@ -388,8 +414,10 @@ def _outputs(token: str, name: str, inputs: Properties) -> tuple[str, dict[str, 
     common = {"arn": arn, "name": physical, "region": region}
     match token:
         case "aws:ec2/vpc:Vpc":
-            return f"vpc-{digest.hex[:17]}", {
+            identifier = f"vpc-{digest.hex[:17]}"
+            return identifier, {
                 **common,
+                "arn": f"arn:aws:ec2:{region}:{ACCOUNT}:vpc/{identifier}",
                 "ownerId": ACCOUNT,
                 "defaultSecurityGroupId": f"sg-{digest.hex[:17]}",
             }

@@ -101,7 +101,7 @@ def test_outputs_not_registered_exactly_once_are_refused(record: Record, registr
 
 
 def test_two_resources_with_one_urn_are_refused(record: Record) -> None:
-    with pytest.raises(AssertionError, match="shelf"):
+    with pytest.raises(AssertionError, match="more than one resource"):
         record(lambda: [Shelf("shelf"), Shelf("shelf")])
 
 
