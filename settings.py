@@ -1,0 +1,243 @@
+"""The stack's configuration, read once and validated before anything is planned.
+
+This module alone reads Pulumi's configuration. What it returns is immutable and obeys every rule of
+`operations.facts`; what it refuses it reports with all faults at once.
+"""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, Final, get_args, get_origin
+
+import pulumi
+from pulumi.runtime import config as runtime
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from operations.environments import EnvironmentName
+from operations.facts import EnvironmentFacts, breaches
+from operations.faults import Fault, show
+from operations.model import Model
+from operations.services import Service
+
+FACTS: Final = "quikapp:"
+SECRETS: Final = "secrets:"
+REGION: Final = "aws:region"
+STACK: Final = "stack"
+
+# The stack's name and the region come from elsewhere; every other field is a `quikapp:` key.
+GROUPS: Final[Mapping[str, TypeAdapter[Any]]] = MappingProxyType(
+    {
+        name: TypeAdapter[Any](field.rebuild_annotation())
+        for name, field in EnvironmentFacts.model_fields.items()
+        if name not in {"name", "region"}
+    }
+)
+
+_REGION: Final = TypeAdapter[str](EnvironmentFacts.model_fields["region"].rebuild_annotation())
+
+_MESSAGES: Final = MappingProxyType(
+    {
+        "missing": "is missing",
+        "greater_than": "allowed is more than {gt}",
+        "greater_than_equal": "allowed is at least {ge}",
+        "less_than": "allowed is less than {lt}",
+        "less_than_equal": "allowed is at most {le}",
+        "multiple_of": "allowed is a multiple of {multiple_of}",
+        "too_short": "allowed are at least {min_length}",
+        "too_long": "allowed are at most {max_length}",
+        "enum": "allowed: {expected}",
+        "value_error": "{error}",
+        "int_type": "allowed is a whole number",
+        "int_from_float": "allowed is a whole number",
+        "int_parsing_size": "allowed is a whole number",
+        "float_type": "allowed is a number",
+        "finite_number": "allowed is a number",
+        "bool_type": "allowed is true or false",
+        "string_type": "allowed is text",
+        "tuple_type": "allowed is a list",
+        "frozen_set_type": "allowed is a list",
+        "mapping_type": "allowed is a map",
+        "model_type": "allowed is a map",
+        "ip_v4_network": "allowed is a network such as 10.50.0.0/16, with no bit set beyond its prefix",
+        "json_invalid": "allowed is a map",
+    }
+)
+"""Pydantic's kinds of error in the words of this house."""
+
+
+class SettingsError(pulumi.RunError):
+    """A stack file is refused: `faults` says why, one line each. Pulumi prints it without a traceback."""
+
+    def __init__(self, stack: str, faults: Sequence[Fault]) -> None:
+        self.faults: Final = tuple(faults)
+        count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        super().__init__(
+            "\n".join((f"Pulumi.{stack}.yaml has {count}:", *(f"  {fault}" for fault in faults)))
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the program is given: the facts of the environment, and its secrets by name."""
+
+    facts: EnvironmentFacts
+    secrets: Mapping[str, pulumi.Output[str]]
+    """Of every secret that a service names; each stays a secret in state and previews."""
+
+
+def load() -> Settings:
+    """Return the selected stack's settings.
+
+    Raises:
+        SettingsError: the stack file has faults.
+    """
+    config = {key: str(value) for key, value in {**runtime.get_config_env(), **runtime.CONFIG.get()}.items()}
+    secret_keys = {*runtime.get_config_secret_keys_env(), *filter(runtime.is_config_secret, config)}
+    facts = parse(pulumi.get_stack(), config, secret_keys)
+    store = pulumi.Config(SECRETS.removesuffix(":"))
+    return Settings(
+        facts, MappingProxyType({name: store.require_secret(name) for name in sorted(facts.secrets)})
+    )
+
+
+def parse(stack: str, config: Mapping[str, str], secret_keys: Set[str]) -> EnvironmentFacts:
+    """Return the facts that a stack's configuration states.
+
+    Args:
+        stack: the stack's name, which is the environment's.
+        config: all configuration by full key; objects as JSON, the way Pulumi hands them over.
+        secret_keys: the keys whose values are encrypted in the stack file.
+
+    Raises:
+        SettingsError: with every fault that can be seen at once. No value of a secret is in it.
+    """
+    faults: list[Fault] = []
+    known: dict[str, Any] = {}
+    if stack in set(EnvironmentName):
+        known["name"] = EnvironmentName(stack)
+    else:
+        faults.append(
+            Fault(STACK, f"allowed: {', '.join(EnvironmentName)}{_near(stack, EnvironmentName)}", show(stack))
+        )
+    if REGION in config:
+        try:
+            known["region"] = _REGION.validate_python(config[REGION])
+        except ValidationError as refusal:
+            faults.extend(_faults(REGION, str, refusal))
+    else:
+        faults.append(Fault(REGION, "is missing"))
+    for name, adapter in GROUPS.items():
+        key = f"{FACTS}{name}"
+        if key in secret_keys:
+            faults.append(
+                Fault(key, "holds a secret; facts are plain, and secrets have keys of their own (secrets:…)")
+            )
+        elif key in config:
+            try:
+                known[name] = adapter.validate_json(config[key], by_alias=True, by_name=False)
+            except ValidationError as refusal:
+                annotation = EnvironmentFacts.model_fields[name].annotation
+                faults.extend(_faults(key, annotation, refusal))
+            except UnicodeEncodeError:
+                faults.append(Fault(key, "allowed is text in Unicode"))
+        elif EnvironmentFacts.model_fields[name].is_required():
+            faults.append(Fault(key, "is missing"))
+        else:
+            known[name] = EnvironmentFacts.model_fields[name].get_default()
+    for key in config:
+        name = key.removeprefix(FACTS)
+        if key.startswith(FACTS) and name not in GROUPS:
+            faults.append(Fault(f"{FACTS}{_name(name)}", f"is no known key{_near(name, GROUPS)}"))
+    faults.extend(_secret_faults(config, secret_keys, known.get("services")))
+    faults.extend(breaches(known))
+    if faults:
+        raise SettingsError(stack, sorted(faults, key=_place))
+    return EnvironmentFacts(**known)
+
+
+def _secret_faults(
+    config: Mapping[str, str], secret_keys: Set[str], services: Mapping[str, Service] | None
+) -> Iterator[Fault]:
+    present = {key.removeprefix(SECRETS) for key in config if key.startswith(SECRETS)}
+    for name in present:
+        if f"{SECRETS}{name}" not in secret_keys:
+            yield Fault(
+                f"{SECRETS}{_name(name)}", "is in plain text; set it anew with `pulumi config set --secret`"
+            )
+    if services is None:
+        return
+    users = {secret: name for name, service in services.items() for secret in service.secrets}
+    for name in present - users.keys():
+        yield Fault(f"{SECRETS}{_name(name)}", f"is named by no service{_near(name, users)}")
+    for name in users.keys() - present:
+        yield Fault(
+            f"{SECRETS}{name}",
+            f"is missing; the service {users[name]} names it: `pulumi config set --secret {SECRETS}{name}`",
+        )
+
+
+def _faults(key: str, annotation: object, refusal: ValidationError) -> Iterator[Fault]:
+    return (_fault(key, annotation, error) for error in refusal.errors(include_url=False))
+
+
+def _fault(key: str, annotation: object, error: ErrorDetails) -> Fault:
+    # Pydantic marks an error in a key, not its value, by a last step "[key]".
+    path = [step for step in error["loc"] if step != "[key]"]
+    where = key + "".join(f"[{step}]" if isinstance(step, int) else f".{_name(step)}" for step in path)
+    kind = error["type"]
+    given: object = error["input"]
+    shown = show(given)
+    if kind == "extra_forbidden":
+        return Fault(
+            where, f"is no known key{_near(str(path[-1]), _fields(annotation, path[:-1]))}", show(given)
+        )
+    message = _MESSAGES[kind].format(**error.get("ctx", {})) if kind in _MESSAGES else error["msg"]
+    # A whole group says nothing to the point, and its message names the values that matter.
+    tells = kind != "missing" and not (kind == "value_error" and isinstance(given, dict))
+    return Fault(where, message, shown if tells else None)
+
+
+def _name(name: str) -> str:
+    """Return a step of a key the way Pulumi spells it: as it is, or quoted in brackets where it is odd."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]{1,80}", name) else f"[{show(name)}]"
+
+
+def _near(name: str, known: Iterable[str]) -> str:
+    """Return what else may have been meant."""
+    candidates = sorted(known)
+    match get_close_matches(name, candidates, n=1):
+        case [meant]:
+            return f"; did you mean {meant}?"
+        case _:
+            return f"; allowed: {', '.join(candidates)}" if candidates else ""
+
+
+def _fields(annotation: object, path: Sequence[int | str]) -> list[str]:
+    """Return the names that stack files use for the fields of the model at a path below a type."""
+    model = _model(annotation)
+    if model is None:
+        # A map or a list: every entry is of the same type, its last argument that holds a model.
+        return _fields(get_args(annotation)[-1], path[1:])
+    if not path:
+        return [field.alias or name for name, field in model.model_fields.items()]
+    chosen = next(f for name, f in model.model_fields.items() if (f.alias or name) == path[0])
+    return _fields(chosen.annotation, path[1:])
+
+
+def _model(annotation: object) -> type[Model] | None:
+    """Return the model in an annotation: itself, or the one of `Model | None` and `Annotated[Model, …]`."""
+    if isinstance(annotation, type) and issubclass(annotation, Model):
+        return annotation
+    if get_origin(annotation) in {Mapping, dict, tuple}:
+        return None
+    return next((found for part in get_args(annotation) if (found := _model(part))), None)
+
+
+def _place(fault: Fault) -> tuple[int, str, str]:
+    """Order faults as a stack file orders its keys: the stack, the region, the groups, the secrets."""
+    prefixes = (STACK, REGION, *(f"{FACTS}{name}" for name in GROUPS), FACTS, SECRETS)
+    place = next(place for place, prefix in enumerate(prefixes) if fault.key.startswith(prefix))
+    return place, fault.key, fault.message

@@ -64,10 +64,28 @@ DATABASE_CLUSTER_NAME_LENGTH: Final = Limit(63, "characters", _RDS_CLUSTER)
 BUCKET_NAME_LENGTH: Final = Limit(63, "characters", _S3_NAMES)
 ROLE_NAME_LENGTH: Final = Limit(64, "characters", _IAM_QUOTAS)
 CLUSTER_NAME_LENGTH: Final = Limit(100, "characters", _EKS_CLUSTER)
+IMAGE_LENGTH: Final = Limit(
+    255, "characters", "https://github.com/distribution/reference/blob/main/reference.go"
+)
+ENVIRONMENT_VARIABLE_LENGTH: Final = Limit(
+    255,
+    "characters: a bound of our own, far above any real name",
+    "https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/",
+)
+CERTIFICATE_NAME_LENGTH: Final = Limit(
+    64, "characters", "https://docs.aws.amazon.com/acm/latest/APIReference/API_RequestCertificate.html"
+)
+HOSTED_ZONE_ID_LENGTH: Final = Limit(
+    32, "characters", "https://docs.aws.amazon.com/Route53/latest/APIReference/API_GetHostedZone.html"
+)
+ARN_LENGTH: Final = Limit(
+    2048, "characters", "https://docs.aws.amazon.com/IAM/latest/APIReference/API_Role.html"
+)
 TAG_VALUE_LENGTH: Final = Limit(256, "characters", _TAGS)
 
 # Routes and load balancing
 PATH_PATTERN_LENGTH: Final = Limit(128, "characters", _ALB_RULES)
+ROUTE_LENGTH: Final = Limit(126, "characters, which leaves room for `/*`", _ALB_RULES)
 HEALTH_PATH_LENGTH: Final = Limit(1024, "characters", _TARGET_GROUP)
 TARGET_GROUPS_PER_LOAD_BALANCER: Final = Limit(100, "target groups", _ALB_QUOTAS)
 RULES_PER_LOAD_BALANCER: Final = Limit(100, "listener rules besides the default ones", _ALB_QUOTAS)

@@ -1,7 +1,12 @@
 """What every model of facts has in common: immutable, closed, strict, camelCase in stack files."""
 
+import re
+from collections.abc import Callable
+
 from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
+
+from operations.limits import Limit
 
 
 class Model(BaseModel):
@@ -20,3 +25,23 @@ class Model(BaseModel):
         validate_by_alias=True,
         allow_inf_nan=False,
     )
+
+
+def matching(pattern: str, allowed: str, length: Limit) -> Callable[[str], str]:
+    """Return a validator that takes text which matches the whole pattern and is no longer than a limit.
+
+    Args:
+        pattern: a regular expression over ASCII.
+        allowed: what the pattern means, as a person would say it: it is the message of the error.
+        length: the vendor's limit, in characters.
+    """
+    expression = re.compile(pattern, re.ASCII)
+
+    def check(text: str) -> str:
+        if len(text) > length.value:
+            raise ValueError(f"{len(text)} characters long; allowed are {length.value} ({length.source})")
+        if not expression.fullmatch(text):
+            raise ValueError(f"allowed is {allowed}")
+        return text
+
+    return check

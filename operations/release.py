@@ -6,15 +6,22 @@ Source: the operations page, "Deployment Strategy".
 from enum import StrEnum, unique
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from operations.limits import LABEL_VALUE_LENGTH
-from operations.model import Model
+from operations.model import Model, matching
 from operations.slots import WHOLE, Slot, Weights
 
-VERSION_PATTERN = r"^v(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z]+([.-][0-9A-Za-z]+)*)?$"
-
-Version = Annotated[str, StringConstraints(pattern=VERSION_PATTERN, max_length=LABEL_VALUE_LENGTH.value)]
+Version = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"v(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)(-[0-9A-Za-z]+([.-][0-9A-Za-z]+)*)?",
+            "a version such as v2.4.0 or v2.4.0-rc.1",
+            LABEL_VALUE_LENGTH,
+        )
+    ),
+]
 """A version as the page writes it, `v2.4.0`, with an optional pre-release; it is an image tag and a label at once."""
 
 

@@ -4,29 +4,42 @@ from collections.abc import Mapping
 from enum import StrEnum, unique
 from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from operations.limits import (
     DNS_LABEL_LENGTH,
+    ENVIRONMENT_VARIABLE_LENGTH,
     HEALTH_PATH_LENGTH,
+    IMAGE_LENGTH,
     MEMORY_MIB_PER_CONTAINER,
     MILLICORES_PER_CONTAINER,
-    PATH_PATTERN_LENGTH,
     PORTS,
     REPLICAS,
+    ROUTE_LENGTH,
     UNPRIVILEGED_PORT,
 )
-from operations.model import Model
+from operations.model import Model, matching
 
-NAME_PATTERN = r"^[a-z]([a-z0-9-]*[a-z0-9])?$"
-
-Name = Annotated[str, StringConstraints(pattern=NAME_PATTERN, max_length=DNS_LABEL_LENGTH.value)]
+Name = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"[a-z]([a-z0-9-]*[a-z0-9])?",
+            "a DNS label: lower-case letters, digits and hyphens, beginning with a letter",
+            DNS_LABEL_LENGTH,
+        )
+    ),
+]
 """A DNS label that begins with a letter: what Kubernetes takes for a Service (RFC 1035)."""
 
 Image = Annotated[
     str,
-    StringConstraints(
-        pattern=r"^[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+$", max_length=255
+    AfterValidator(
+        matching(
+            r"[a-z0-9]+([._-][a-z0-9]+)*(:[0-9]+)?(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)+",
+            "a registry and a repository, without tag and digest: the slot's version is the tag",
+            IMAGE_LENGTH,
+        )
     ),
 ]
 """Registry and repository without tag and digest: the tag is the slot's version."""
@@ -34,20 +47,36 @@ Image = Annotated[
 # A trailing slash or a wildcard would make two spellings of one route; "*" and "?" mean something to the balancer.
 Path = Annotated[
     str,
-    StringConstraints(
-        pattern=r"^/([A-Za-z0-9_.$~@:+-]+(/[A-Za-z0-9_.$~@:+-]+)*)?$",
-        max_length=PATH_PATTERN_LENGTH.value - 2,
+    AfterValidator(
+        matching(
+            r"/([A-Za-z0-9_.$~@:+-]+(/[A-Za-z0-9_.$~@:+-]+)*)?",
+            "a path that begins with a slash, does not end in one, and has no wildcard",
+            ROUTE_LENGTH,
+        )
     ),
 ]
-"""The prefix of a route: it and everything below it. Room is left for the `/*` of the load balancer's pattern."""
+"""The prefix of a route: it and everything below it."""
 
 HealthPath = Annotated[
     str,
-    StringConstraints(pattern=r"^/[A-Za-z0-9_.$~@:+/-]*$", max_length=HEALTH_PATH_LENGTH.value),
+    AfterValidator(
+        matching(
+            r"/[A-Za-z0-9_.$~@:+/-]*", "a path that begins with a slash, without query", HEALTH_PATH_LENGTH
+        )
+    ),
 ]
 """Where a service answers 200 while it is healthy."""
 
-EnvironmentVariable = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=255)]
+EnvironmentVariable = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"[A-Za-z_][A-Za-z0-9_]*",
+            "the name of an environment variable: letters, digits and underscores, not beginning with a digit",
+            ENVIRONMENT_VARIABLE_LENGTH,
+        )
+    ),
+]
 
 
 @unique

@@ -1,0 +1,659 @@
+"""The facts of one environment, as its stack file states them, and the rules that hold between them.
+
+A group is one key of the stack file (`quikapp:network`). What a group can judge alone it refuses itself; what takes
+two groups is a rule below. A rule names the groups that it needs as parameters and is silent while one of them is
+missing, so that one bad group does not hide what is wrong between the others.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import timedelta
+from inspect import signature
+from ipaddress import IPv4Network
+from itertools import combinations
+from typing import Annotated, Final, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from operations.backup import Data, retention_days
+from operations.environments import PAGE, EnvironmentName, Gate, error_budget
+from operations.faults import Fault, show
+from operations.limits import (
+    API_ACCESS_CIDRS,
+    ARN_LENGTH,
+    CERTIFICATE_NAME_LENGTH,
+    CLUSTER_ZONES,
+    DATABASE_INSTANCES,
+    DATABASE_RETENTION_MAXIMUM,
+    DATABASE_RETENTION_MINIMUM,
+    GLACIER_MINIMUM_STORAGE,
+    HOSTED_ZONE_ID_LENGTH,
+    LOG_RETENTION_DAYS,
+    RULES_PER_LOAD_BALANCER,
+    SERVERLESS_CAPACITY,
+    SERVICE_RANGES,
+    TAG_VALUE_LENGTH,
+    TARGET_GROUPS_PER_LOAD_BALANCER,
+    TARGETS_PER_LOAD_BALANCER,
+    VPC_LARGEST_PREFIX,
+)
+from operations.model import Model, matching
+from operations.naming import APPLICATION
+from operations.release import Release, Standby, Switch
+from operations.services import Name, Replicas, Service
+from operations.slots import WHOLE, Slot
+
+RESILIENT_SLA: Final = 99.9
+"""From this SLA on, in percent, a whole zone may fail without an outage: three zones, each with its own way out."""
+
+RESILIENT_ZONES: Final = 3
+"""Zones that a resilient environment spans at least, so that two remain when one fails."""
+
+REPLICATED_DATABASE_SLA: Final = 99.0
+"""From this SLA on, in percent, the database has a reader to fail over to."""
+
+SMALLEST_VPC_PREFIX: Final = 20
+"""The smallest VPC taken: each pod has an address of its own, and a zone's private subnet is then a /23."""
+
+PRIVATE_RANGES: Final = (
+    IPv4Network("10.0.0.0/8"),
+    IPv4Network("172.16.0.0/12"),
+    IPv4Network("192.168.0.0/16"),
+)
+"""RFC 1918."""
+
+LARGEST_ACCESS_PREFIX: Final = 16
+"""The largest range that may reach the cluster's API: an organization's own, not a provider's."""
+
+POD_SHARE: Final = 4
+"""Pods take at most a quarter of the VPC's addresses; nodes reserve them in blocks, and the rest is subnets' slack."""
+
+
+# --- words ---------------------------------------------------------------------------------------------------------
+
+
+def _sla_of(value: object) -> object:
+    return None if value == "none" else value
+
+
+Sla = Annotated[
+    Annotated[float, Field(gt=0, lt=100)] | None,
+    BeforeValidator(_sla_of),
+]
+"""Availability in percent, above 0 and below 100; None, which stack files spell `none`, promises nothing."""
+
+Region = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"(af|ap|ca|cn|eu|il|me|mx|sa|us|us-gov)-(central|north|south|east|west|(north|south)(east|west))-[1-9]",
+            "the name of an AWS region such as eu-west-1",
+            TAG_VALUE_LENGTH,
+        )
+    ),
+]
+
+ZoneLetter = Annotated[
+    str, AfterValidator(matching(r"[a-f]", "the letter of a zone of the region, a to f", TAG_VALUE_LENGTH))
+]
+
+TagValue = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"[A-Za-z0-9+=._:/@-]([A-Za-z0-9 +=._:/@-]*[A-Za-z0-9+=._:/@-])?",
+            "the value of an AWS tag: letters, digits, inner spaces and + = . _ : / @ -",
+            TAG_VALUE_LENGTH,
+        )
+    ),
+]
+
+PrincipalArn = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"arn:aws(-cn|-us-gov)?:iam::[0-9]{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+",
+            "the ARN of an IAM role or user; EKS takes no session of one (arn:aws:sts::…:assumed-role/…)",
+            ARN_LENGTH,
+        )
+    ),
+]
+
+Domain = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9]",
+            "a domain name in lower case, such as live.quikapp.example",
+            CERTIFICATE_NAME_LENGTH,
+        )
+    ),
+]
+"""The name that the application is served under; its certificate bears it, and ACM takes 64 characters there."""
+
+HostedZoneId = Annotated[
+    str,
+    AfterValidator(matching(r"Z[A-Z0-9]+", "the id of a Route 53 hosted zone, Z…", HOSTED_ZONE_ID_LENGTH)),
+]
+
+CertificateArn = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"arn:aws(-cn|-us-gov)?:acm:[a-z0-9-]+:[0-9]{12}:certificate/[0-9a-f-]+",
+            "the ARN of an ACM certificate",
+            ARN_LENGTH,
+        )
+    ),
+]
+
+InstanceClass = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"db\.[a-z][0-9][a-z]*\.(medium|large|[0-9]*xlarge)",
+            "an RDS instance class such as db.r8g.large",
+            TAG_VALUE_LENGTH,
+        )
+    ),
+]
+
+
+def _is_vpc_range(network: IPv4Network) -> IPv4Network:
+    if not VPC_LARGEST_PREFIX.value <= network.prefixlen <= SMALLEST_VPC_PREFIX:
+        raise ValueError(f"allowed is a /{VPC_LARGEST_PREFIX.value} to a /{SMALLEST_VPC_PREFIX}")
+    if not any(network.subnet_of(private) for private in PRIVATE_RANGES):
+        raise ValueError(f"allowed is a part of {', '.join(map(str, PRIVATE_RANGES))} (RFC 1918)")
+    for taken in SERVICE_RANGES:
+        if network.overlaps(taken):
+            raise ValueError(f"overlaps {taken}, from which EKS numbers Kubernetes Services")
+    return network
+
+
+VpcRange = Annotated[IPv4Network, AfterValidator(_is_vpc_range)]
+
+
+def _is_public_range(network: IPv4Network) -> IPv4Network:
+    if network.prefixlen < LARGEST_ACCESS_PREFIX:
+        raise ValueError(
+            f"allowed is a /{LARGEST_ACCESS_PREFIX} or smaller: the cluster's API is not open to the world"
+        )
+    if any(network.overlaps(private) for private in PRIVATE_RANGES):
+        raise ValueError(
+            "allowed is a public range: the VPC reaches the API from within, other private ones never do"
+        )
+    return network
+
+
+AccessRange = Annotated[IPv4Network, AfterValidator(_is_public_range)]
+
+
+def _repeated(values: tuple[object, ...]) -> str | None:
+    """Return the first value that occurs twice."""
+    return next((str(value) for place, value in enumerate(values) if value in values[:place]), None)
+
+
+# --- groups ----------------------------------------------------------------------------------------------------
+
+
+class Environment(Model):
+    """What the environment promises, and who answers and pays for it."""
+
+    sla: Sla
+    gate: Gate
+    """What a deployment waits for."""
+    recovery_region: Region
+    """Where copies of the data live; another region than the environment's own."""
+    owner: TagValue
+    """The team that answers for it; a tag on every resource."""
+    cost_center: TagValue
+    """Who pays; a tag on every resource."""
+
+
+class Network(Model):
+    """The environment's own VPC."""
+
+    cidr: VpcRange
+    zones: Annotated[tuple[ZoneLetter, ...], Field(min_length=CLUSTER_ZONES.value)]
+    """Letters of the region's zones; EKS and the load balancer demand two."""
+    nat_gateways: Annotated[int, Field(ge=1)]
+    """One for all zones, or one for each."""
+
+    @model_validator(mode="after")
+    def _zones_and_gateways_agree(self) -> Self:
+        if zone := _repeated(self.zones):
+            raise ValueError(f"zones names {zone} twice")
+        if self.nat_gateways not in {1, len(self.zones)}:
+            raise ValueError(
+                f"natGateways is {self.nat_gateways}; allowed are 1 for all zones, or {len(self.zones)}, one for each"
+            )
+        return self
+
+
+class Cluster(Model):
+    """The Kubernetes cluster: how large it may grow, who may use it and from where."""
+
+    cpu_limit: Annotated[int, Field(ge=2, le=10_000)]
+    """Cores of all nodes together: where the node pool stops growing."""
+    memory_limit_gib: Annotated[int, Field(ge=4, le=100_000)]
+    """GiB of all nodes together."""
+    administrators: Annotated[tuple[PrincipalArn, ...], Field(min_length=1)]
+    """May do everything; the pipeline is one of them."""
+    viewers: tuple[PrincipalArn, ...] = ()
+    """May read everything but secrets."""
+    api_access_cidrs: Annotated[tuple[AccessRange, ...], Field(max_length=API_ACCESS_CIDRS.value)]
+    """Public ranges from which the API answers; none leaves it to the VPC alone."""
+    deletion_protection: bool
+    """Whether what holds data or traffic refuses to be deleted."""
+
+    @model_validator(mode="after")
+    def _names_all_once(self) -> Self:
+        if principal := _repeated(self.administrators + self.viewers):
+            raise ValueError(f"{principal} is named twice; EKS takes one access entry for each principal")
+        for one, other in combinations(self.api_access_cidrs, 2):
+            if one.overlaps(other):
+                raise ValueError(f"apiAccessCidrs {one} and {other} overlap")
+        return self
+
+
+class Quotas(Model):
+    """What AWS grants this account for one load balancer; the defaults are AWS's own."""
+
+    target_groups_per_load_balancer: Annotated[int, Field(ge=1)] = TARGET_GROUPS_PER_LOAD_BALANCER.value
+    rules_per_load_balancer: Annotated[int, Field(ge=1)] = RULES_PER_LOAD_BALANCER.value
+    targets_per_load_balancer: Annotated[int, Field(ge=1)] = TARGETS_PER_LOAD_BALANCER.value
+
+
+class Traffic(Model):
+    """How requests reach the application."""
+
+    domain: Domain
+    hosted_zone_id: HostedZoneId | None = None
+    """Zone in which the domain's record, and what proves the certificate's owner, are written."""
+    certificate_arn: CertificateArn | None = None
+    """A certificate that exists already; without it one is issued in the hosted zone."""
+    waf: bool
+    """Whether a web application firewall stands before the load balancer."""
+    quotas: Quotas = Quotas()
+
+    @model_validator(mode="after")
+    def _has_a_certificate(self) -> Self:
+        if self.hosted_zone_id is None and self.certificate_arn is None:
+            raise ValueError(
+                "hostedZoneId or certificateArn is missing; without one HTTPS has no certificate"
+            )
+        return self
+
+
+class Sizing(Model):
+    """The size of the serving slot."""
+
+    replicas: Replicas
+    """Of each service that does not state its own."""
+
+
+class Serverless(Model):
+    """The capacity of Aurora Serverless v2 instances, in Aurora capacity units of about 2 GiB."""
+
+    min_acu: Annotated[float, Field(ge=0.5, le=SERVERLESS_CAPACITY.value, multiple_of=0.5)]
+    """At least one half: at zero the database pauses, and its first request waits for it to wake."""
+    max_acu: Annotated[float, Field(ge=1, le=SERVERLESS_CAPACITY.value, multiple_of=0.5)]
+
+    @model_validator(mode="after")
+    def _is_a_range(self) -> Self:
+        if self.min_acu > self.max_acu:
+            raise ValueError(f"minAcu {self.min_acu:g} is greater than maxAcu {self.max_acu:g}")
+        return self
+
+
+class Database(Model):
+    """The Aurora cluster: instances of one class, or serverless ones."""
+
+    instances: Annotated[int, Field(ge=1, le=DATABASE_INSTANCES.value)]
+    """One writer, the rest readers that it can fail over to."""
+    instance_class: InstanceClass | None = None
+    serverless: Serverless | None = None
+
+    @model_validator(mode="after")
+    def _has_one_size(self) -> Self:
+        if (self.instance_class is None) == (self.serverless is None):
+            raise ValueError("allowed is either instanceClass or serverless")
+        return self
+
+
+def _is_log_retention(days: int) -> int:
+    if days not in LOG_RETENTION_DAYS:
+        raise ValueError(
+            f"allowed are {', '.join(map(str, sorted(LOG_RETENTION_DAYS)))} days (CloudWatch Logs)"
+        )
+    return days
+
+
+class Retention(Model):
+    """How long copies are kept, in days. What a stack file does not say is what the page promises."""
+
+    database_days: Annotated[
+        int, Field(ge=DATABASE_RETENTION_MINIMUM.value, le=DATABASE_RETENTION_MAXIMUM.value)
+    ] = retention_days(Data.DATABASE)
+    files_days: Annotated[int, Field(ge=GLACIER_MINIMUM_STORAGE.value, le=36_500)] = retention_days(
+        Data.FILES
+    )
+    """At least what the Glacier storage class bills in any case."""
+    logs_days: Annotated[int, AfterValidator(_is_log_retention)] = retention_days(Data.LOGS)
+
+
+class Monitoring(Model):
+    """The size of Prometheus."""
+
+    prometheus_replicas: Annotated[int, Field(ge=1, le=4)]
+    """Each scrapes everything; alerts are the same from all."""
+    retention_days: Annotated[int, Field(ge=1, le=365)]
+    storage_gib: Annotated[int, Field(ge=1, le=16_384)]
+    """Disk of each replica; an EBS gp3 volume holds at most 16 TiB."""
+
+
+# --- rules -----------------------------------------------------------------------------------------------------
+
+
+def _promise_is_kept(name: EnvironmentName, environment: Environment) -> Iterator[Fault]:
+    promise = PAGE[name]
+    if promise.sla is not None and (environment.sla is None or environment.sla < promise.sla):
+        yield Fault(
+            "quikapp:environment.sla",
+            f"the operations page promises at least {promise.sla:g} for {name}",
+            show(environment.sla or "none"),
+        )
+    if environment.gate.strictness < promise.gate.strictness:
+        stricter = ", ".join(gate for gate in Gate if gate.strictness >= promise.gate.strictness)
+        yield Fault(
+            "quikapp:environment.gate",
+            f"the operations page promises {promise.gate} for {name}; allowed: {stricter}",
+            show(environment.gate),
+        )
+
+
+def _recovery_is_elsewhere(region: str, environment: Environment) -> Iterator[Fault]:
+    if environment.recovery_region == region:
+        yield Fault(
+            "quikapp:environment.recoveryRegion",
+            "allowed is another region than aws:region",
+            show(environment.recovery_region),
+        )
+
+
+def _certificate_is_in_the_region(region: str, traffic: Traffic) -> Iterator[Fault]:
+    if traffic.certificate_arn is not None and traffic.certificate_arn.split(":")[3] != region:
+        yield Fault(
+            "quikapp:traffic.certificateArn",
+            f"the load balancer takes certificates of its own region, {region}",
+            show(traffic.certificate_arn),
+        )
+
+
+def _resilient(environment: Environment) -> bool:
+    return environment.sla is not None and environment.sla >= RESILIENT_SLA
+
+
+def _zones_carry_the_sla(environment: Environment, network: Network) -> Iterator[Fault]:
+    if not _resilient(environment):
+        return
+    zones = len(network.zones)
+    if zones < RESILIENT_ZONES:
+        yield Fault(
+            "quikapp:network.zones",
+            f"an SLA of {environment.sla:g} takes at least {RESILIENT_ZONES} zones",
+            show(network.zones),
+        )
+    if network.nat_gateways < zones:
+        yield Fault(
+            "quikapp:network.natGateways",
+            f"an SLA of {environment.sla:g} takes one NAT gateway for each of the {zones} zones",
+            show(network.nat_gateways),
+        )
+
+
+def _replicas_carry_the_sla(
+    environment: Environment, network: Network, sizing: Sizing, services: Mapping[str, Service]
+) -> Iterator[Fault]:
+    if not _resilient(environment):
+        return
+    own = {
+        f"{_service_key(name)}.replicas.min": service.replicas.min
+        for name, service in services.items()
+        if service.replicas is not None
+    }
+    for key, least in {"quikapp:sizing.replicas.min": sizing.replicas.min, **own}.items():
+        if least < len(network.zones):
+            yield Fault(
+                key,
+                f"an SLA of {environment.sla:g} takes at least one replica in each of the {len(network.zones)} zones",
+                show(least),
+            )
+
+
+def _protection_carries_the_sla(environment: Environment, cluster: Cluster) -> Iterator[Fault]:
+    if _resilient(environment) and not cluster.deletion_protection:
+        yield Fault(
+            "quikapp:cluster.deletionProtection",
+            f"an SLA of {environment.sla:g} takes deletion protection",
+            show(False),
+        )
+
+
+def _firewall_carries_the_sla(environment: Environment, traffic: Traffic) -> Iterator[Fault]:
+    if _resilient(environment) and not traffic.waf:
+        yield Fault(
+            "quikapp:traffic.waf",
+            f"an SLA of {environment.sla:g} takes a web application firewall",
+            show(False),
+        )
+
+
+def _monitoring_carries_the_sla(environment: Environment, monitoring: Monitoring) -> Iterator[Fault]:
+    if _resilient(environment) and monitoring.prometheus_replicas < 2:
+        yield Fault(
+            "quikapp:monitoring.prometheusReplicas",
+            f"an SLA of {environment.sla:g} takes at least 2, so that alerts survive one",
+            show(monitoring.prometheus_replicas),
+        )
+
+
+def _database_carries_the_sla(environment: Environment, database: Database) -> Iterator[Fault]:
+    if environment.sla is not None and environment.sla >= REPLICATED_DATABASE_SLA and database.instances < 2:
+        yield Fault(
+            "quikapp:database.instances",
+            f"an SLA of {environment.sla:g} takes at least 2: a writer, and a reader to fail over to",
+            show(database.instances),
+        )
+
+
+def _release_fits_its_switch(release: Release) -> Iterator[Fault]:
+    if release.switch is Switch.LADDER and release.standby is Standby.COLD:
+        yield Fault(
+            "quikapp:release.standby",
+            "switch: ladder shares traffic with the standby slot; allowed: warm, full",
+            "cold",
+        )
+    if release.switch is Switch.AT_ONCE:
+        for slot in Slot:
+            if release.of(slot).weight not in {0, WHOLE}:
+                yield Fault(
+                    f"quikapp:release.{slot}.weight",
+                    f"switch: at-once never shares traffic; allowed: 0, {WHOLE}",
+                    show(release.of(slot).weight),
+                )
+
+
+def _routes_are_distinct(services: Mapping[str, Service]) -> Iterator[Fault]:
+    owners: dict[str, str] = {}
+    for name, service in services.items():
+        if (owner := owners.setdefault(service.path, name)) != name:
+            yield Fault(
+                f"{_service_key(name)}.path", f"the service {owner} has this path already", show(service.path)
+            )
+
+
+def _quotas_hold_the_services(
+    traffic: Traffic, sizing: Sizing, services: Mapping[str, Service]
+) -> Iterator[Fault]:
+    quotas = traffic.quotas
+    targets = sum(_replicas(service, sizing).max for service in services.values()) * len(Slot)
+    for key, quota, needed, what in (
+        (
+            "targetGroupsPerLoadBalancer",
+            quotas.target_groups_per_load_balancer,
+            len(services) * len(Slot),
+            "target groups",
+        ),
+        ("rulesPerLoadBalancer", quotas.rules_per_load_balancer, len(services), "rules"),
+        ("targetsPerLoadBalancer", quotas.targets_per_load_balancer, targets, "targets"),
+    ):
+        if needed > quota:
+            yield Fault(
+                f"quikapp:traffic.quotas.{key}",
+                f"{len(services)} services in two slots need {needed} {what}",
+                show(quota),
+            )
+
+
+def _network_holds_the_pods(
+    network: Network, sizing: Sizing, services: Mapping[str, Service]
+) -> Iterator[Fault]:
+    pods = sum(_replicas(service, sizing).max for service in services.values()) * len(Slot)
+    room = network.cidr.num_addresses // POD_SHARE
+    if pods > room:
+        yield Fault(
+            "quikapp:network.cidr",
+            f"has room for {room} pods; the services grow to {pods}",
+            show(network.cidr),
+        )
+
+
+def _cluster_holds_the_pods(
+    cluster: Cluster, release: Release, sizing: Sizing, services: Mapping[str, Service]
+) -> Iterator[Fault]:
+    millicores = mebibytes = 0
+    for service in services.values():
+        replicas = _replicas(service, sizing)
+        # Both slots run during a switch: one at its most, the other at least as large as it needs to be to serve.
+        pods = replicas.max + (replicas.max if release.standby is Standby.FULL else replicas.min)
+        millicores += pods * service.resources.cpu_millicores
+        mebibytes += pods * service.resources.memory_mib
+    if millicores > cluster.cpu_limit * 1000:
+        yield Fault(
+            "quikapp:cluster.cpuLimit",
+            f"the services in both slots grow to {millicores / 1000:g} cores",
+            show(cluster.cpu_limit),
+        )
+    if mebibytes > cluster.memory_limit_gib * 1024:
+        yield Fault(
+            "quikapp:cluster.memoryLimitGib",
+            f"the services in both slots grow to {mebibytes / 1024:g} GiB",
+            show(cluster.memory_limit_gib),
+        )
+
+
+RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
+    _promise_is_kept,
+    _recovery_is_elsewhere,
+    _certificate_is_in_the_region,
+    _zones_carry_the_sla,
+    _replicas_carry_the_sla,
+    _protection_carries_the_sla,
+    _firewall_carries_the_sla,
+    _monitoring_carries_the_sla,
+    _database_carries_the_sla,
+    _release_fits_its_switch,
+    _routes_are_distinct,
+    _quotas_hold_the_services,
+    _network_holds_the_pods,
+    _cluster_holds_the_pods,
+)
+
+
+def breaches(groups: Mapping[str, object]) -> list[Fault]:
+    """Return what is wrong between the given groups, by the rules that need no other group.
+
+    Args:
+        groups: values of EnvironmentFacts' fields by name; those that were refused are left out.
+    """
+    needs = [(rule, tuple(signature(rule).parameters)) for rule in RULES]
+    return [
+        fault
+        for rule, names in needs
+        if groups.keys() >= set(names)
+        for fault in rule(*(groups[name] for name in names))
+    ]
+
+
+def _replicas(service: Service, sizing: Sizing) -> Replicas:
+    return service.replicas or sizing.replicas
+
+
+def _service_key(name: str) -> str:
+    return f"quikapp:services.{name}"
+
+
+# --- the whole ---------------------------------------------------------------------------------------------------
+
+
+class EnvironmentFacts(Model):
+    """Everything that one environment is made from. Raises pydantic.ValidationError where a rule is broken."""
+
+    name: EnvironmentName
+    region: Region
+    environment: Environment
+    network: Network
+    cluster: Cluster
+    traffic: Traffic
+    release: Release
+    sizing: Sizing
+    services: Annotated[Mapping[Name, Service], Field(min_length=1)]
+    """By name, which is also the name of its Kubernetes objects and the `service` label of its metrics."""
+    database: Database
+    retention: Retention = Retention()
+    monitoring: Monitoring
+
+    @model_validator(mode="after")
+    def _keeps_the_rules(self) -> Self:
+        if faults := breaches({name: getattr(self, name) for name in type(self).model_fields}):
+            raise ValueError("; ".join(map(str, faults)))
+        return self
+
+    @property
+    def recovery_region(self) -> str:
+        """Where copies of the data live."""
+        return self.environment.recovery_region
+
+    @property
+    def zone_names(self) -> tuple[str, ...]:
+        """The zones as AWS names them: `eu-west-1a`."""
+        return tuple(f"{self.region}{letter}" for letter in self.network.zones)
+
+    @property
+    def error_budget(self) -> timedelta | None:
+        """How long the environment may be down in 30 days; None where no SLA is promised."""
+        return None if self.environment.sla is None else error_budget(self.environment.sla)
+
+    @property
+    def tags(self) -> Mapping[str, str]:
+        """The tags of every resource, by which cost and ownership reports group them."""
+        return {
+            "Application": APPLICATION,
+            "Environment": self.name,
+            "Owner": self.environment.owner,
+            "CostCenter": self.environment.cost_center,
+            "ManagedBy": "pulumi",
+        }
+
+    @property
+    def secrets(self) -> frozenset[str]:
+        """The names of all secrets that services ask for."""
+        return frozenset(name for service in self.services.values() for name in service.secrets)
+
+    def replicas_of(self, service: str) -> Replicas:
+        """Return the range of a service's serving slot.
+
+        Raises:
+            KeyError: there is no such service.
+        """
+        return _replicas(self.services[service], self.sizing)
