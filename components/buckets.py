@@ -1,0 +1,189 @@
+"""A bucket that nobody reaches by accident: what every bucket of the program has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_aws as aws
+
+from components.policies import Statement, policy_document
+from operations.limits import BUCKET_NAME_LENGTH
+from operations.naming import fit
+
+ABORT_UPLOADS_AFTER_DAYS: Final = 7
+"""Days after which the parts of an upload that nobody completed are removed: they are billed, and no list shows them.
+
+Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpu-abort-incomplete-mpu-lifecycle-config.html
+"""
+
+_UNIQUE_END: Final = 26
+"""Characters that the provider appends to a prefix, so that nobody else in the world has the name."""
+
+LifecycleRule = aws.s3.BucketLifecycleConfigurationRuleArgs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """An AWS service that may add objects to a bucket, and do nothing else there."""
+
+    service: str
+    """The service's principal."""
+    keys: pulumi.Input[str]
+    """Keys it may write, with `*` for what it chooses itself."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrivateBucketArgs:
+    """What a bucket is made of."""
+
+    bucket_prefix: str
+    """How the bucket's name begins; cut where it leaves no room for a unique end."""
+    kms_key_arn: pulumi.Input[str] | None
+    """Key that encrypts the objects; None is the key that S3 manages, for writers that support no other."""
+    versioned: bool
+    """Whether an overwritten or deleted object stays as a noncurrent version."""
+    lifecycle: Sequence[LifecycleRule]
+    """Rules besides the one for uploads that nobody completed."""
+    delivery: Delivery | None = None
+    """Who writes from outside the account; None is nobody."""
+    protect: bool
+    """Whether the bucket refuses to be destroyed; where not, it goes together with what it holds."""
+    tags: Mapping[str, str]
+
+
+class PrivateBucket(pulumi.ComponentResource):
+    """A bucket with public access blocked, ACLs off, encryption at rest, and TLS as the only way in."""
+
+    bucket_name: pulumi.Output[str]
+    bucket_arn: pulumi.Output[str]
+
+    def __init__(
+        self, name: str, args: PrivateBucketArgs, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__("quikapp:buckets:PrivateBucket", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+
+        bucket = aws.s3.Bucket(
+            name,
+            bucket_prefix=f"{fit(args.bucket_prefix, BUCKET_NAME_LENGTH.value - _UNIQUE_END - 1)}-",
+            force_destroy=not args.protect,
+            tags={**args.tags, "Name": name},
+            opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
+        )
+        # S3 refuses changes to one bucket's access that arrive at the same time, so these come one by one.
+        blocked = aws.s3.BucketPublicAccessBlock(
+            f"{name}-public-access",
+            bucket=bucket.bucket,
+            block_public_acls=True,
+            block_public_policy=True,
+            ignore_public_acls=True,
+            restrict_public_buckets=True,
+            opts=child,
+        )
+        owned = aws.s3.BucketOwnershipControls(
+            f"{name}-ownership",
+            bucket=bucket.bucket,
+            rule=aws.s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[blocked]),
+        )
+        aws.s3.BucketPolicy(
+            f"{name}-policy",
+            bucket=bucket.bucket,
+            policy=_policy(bucket.arn, args.delivery),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[owned]),
+        )
+        aws.s3.BucketServerSideEncryptionConfiguration(
+            f"{name}-encryption",
+            bucket=bucket.bucket,
+            rules=[_encryption(args.kms_key_arn)],
+            opts=child,
+        )
+        after: list[pulumi.Resource] = []
+        if args.versioned:
+            versioning = aws.s3.BucketVersioning(
+                f"{name}-versioning",
+                bucket=bucket.bucket,
+                versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
+                opts=child,
+            )
+            after.append(versioning)
+        aws.s3.BucketLifecycleConfiguration(
+            f"{name}-lifecycle",
+            bucket=bucket.bucket,
+            rules=[*args.lifecycle, _abort_uploads()],
+            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
+        )
+
+        self.bucket_name = bucket.bucket
+        self.bucket_arn = bucket.arn
+        self.register_outputs({"bucketName": self.bucket_name, "bucketArn": self.bucket_arn})
+
+
+def every_object() -> aws.s3.BucketLifecycleConfigurationRuleFilterArgs:
+    """The filter of a lifecycle rule that holds for the whole bucket."""
+    return aws.s3.BucketLifecycleConfigurationRuleFilterArgs(prefix="")
+
+
+def drop_delete_markers() -> LifecycleRule:
+    """Removes what is left of an object whose versions are all gone; S3 wants this in a rule of its own.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/intro-lifecycle-rules.html
+    """
+    return LifecycleRule(
+        id="drop-delete-markers",
+        status="Enabled",
+        filter=every_object(),
+        expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(expired_object_delete_marker=True),
+    )
+
+
+def _abort_uploads() -> LifecycleRule:
+    return LifecycleRule(
+        id="abort-uploads",
+        status="Enabled",
+        filter=every_object(),
+        abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
+            days_after_initiation=ABORT_UPLOADS_AFTER_DAYS
+        ),
+    )
+
+
+def _encryption(
+    kms_key_arn: pulumi.Input[str] | None,
+) -> aws.s3.BucketServerSideEncryptionConfigurationRuleArgs:
+    """Encryption of every new object. The bucket key spares a call to KMS for each of them."""
+    default = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs
+    if kms_key_arn is None:
+        return aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
+            apply_server_side_encryption_by_default=default(sse_algorithm="AES256")
+        )
+    return aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
+        apply_server_side_encryption_by_default=default(
+            sse_algorithm="aws:kms", kms_master_key_id=kms_key_arn
+        ),
+        bucket_key_enabled=True,
+    )
+
+
+def _policy(bucket_arn: pulumi.Input[str], delivery: Delivery | None) -> pulumi.Output[str]:
+    keys = None if delivery is None else delivery.keys
+
+    def document(arn: str, keys: str | None) -> str:
+        tls_only = Statement(
+            effect="Deny",
+            principals={"AWS": ["*"]},
+            actions=["s3:*"],
+            resources=[arn, f"{arn}/*"],
+            conditions={"Bool": {"aws:SecureTransport": "false"}},
+        )
+        if delivery is None:
+            return policy_document(tls_only)
+        writes = Statement(
+            principals={"Service": [delivery.service]}, actions=["s3:PutObject"], resources=[f"{arn}/{keys}"]
+        )
+        return policy_document(tls_only, writes)
+
+    return pulumi.Output.all(bucket_arn, keys).apply(lambda made: document(*made))
