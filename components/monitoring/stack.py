@@ -1,0 +1,104 @@
+"""The monitoring stack of one environment (the operations page, "Monitoring Stack")."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_aws as aws
+import pulumi_kubernetes as kubernetes
+
+from components import hardening
+from components.monitoring.metrics import Prometheus, PrometheusArgs
+from operations.slots import Slot
+
+core = kubernetes.core.v1
+meta = kubernetes.meta.v1
+networking = kubernetes.networking.v1
+
+EXPORTERS: Final = ("kube-state-metrics", "prometheus-node-exporter")
+"""EKS community add-ons whose metrics the key metrics and dashboards need. Each brings its own namespace. EKS picks
+the version that it tested with the cluster's minor version, and keeps it until the add-on is updated.
+Source: https://docs.aws.amazon.com/eks/latest/userguide/community-addons.html"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MonitoringArgs:
+    """What is monitored and how much of it is kept."""
+
+    environment: str
+    region: str
+    cluster_name: pulumi.Input[str]
+    namespace: str
+    slot_namespaces: Mapping[Slot, pulumi.Input[str]]
+    """Namespaces of the application, once they exist."""
+    network_cidr: str
+    """The VPC that nodes and API server have their addresses from."""
+    zones: int
+    """Zones the nodes are in: 2 or 3."""
+    replicas: int
+    """Of Prometheus."""
+    retention_days: int
+    storage_gib: int
+    """Volume of each replica of Prometheus."""
+    storage_class: pulumi.Input[str]
+    tags: Mapping[str, str]
+
+
+class Monitoring(pulumi.ComponentResource):
+    """A closed namespace with Prometheus in it, and the exporters that Prometheus reads."""
+
+    namespace: pulumi.Output[str]
+    """The namespace, once it exists."""
+    prometheus_url: pulumi.Output[str]
+    """Where Prometheus answers within the cluster."""
+
+    def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("quikapp:monitoring:Monitoring", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        namespace = core.Namespace(
+            f"{name}-namespace",
+            metadata=meta.ObjectMetaArgs(name=args.namespace, labels=hardening.restricted_namespace_labels()),
+            opts=child,
+        )
+        closed = [
+            networking.NetworkPolicy(
+                f"{name}-{purpose}",
+                metadata=meta.ObjectMetaArgs(name=purpose, namespace=args.namespace),
+                spec=spec,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
+            )
+            for purpose, spec in (
+                ("deny-all", hardening.deny_all()),
+                ("resolve-names", hardening.resolve_names()),
+            )
+        ]
+        for exporter in EXPORTERS:
+            aws.eks.Addon(
+                f"{name}-{exporter}",
+                addon_name=exporter,
+                cluster_name=args.cluster_name,
+                resolve_conflicts_on_create="OVERWRITE",
+                resolve_conflicts_on_update="OVERWRITE",
+                tags={**args.tags, "Name": exporter},
+                opts=child,
+            )
+        prometheus = Prometheus(
+            f"{name}-prometheus",
+            PrometheusArgs(
+                namespace=args.namespace,
+                slot_namespaces=args.slot_namespaces,
+                network_cidr=args.network_cidr,
+                external_labels={"environment": args.environment, "region": args.region},
+                replicas=args.replicas,
+                zones=args.zones,
+                retention_days=args.retention_days,
+                storage_gib=args.storage_gib,
+                storage_class=args.storage_class,
+                after=[namespace, *closed],
+            ),
+            opts=child,
+        )
+        self.namespace = namespace.metadata.apply(lambda _: args.namespace)
+        self.prometheus_url = prometheus.url
+        self.register_outputs({"namespace": self.namespace, "prometheus_url": self.prometheus_url})
