@@ -1,0 +1,1 @@
+"""Provider plugins of the rehearsal: what the engine talks to in place of an account."""
