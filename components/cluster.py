@@ -103,6 +103,8 @@ class Cluster(pulumi.ComponentResource):
     """The group that EKS makes for the cluster, which nodes and pods share."""
     kms_key_arn: pulumi.Output[str]
     """Key of the cluster's secrets and control plane logs."""
+    storage_class: pulumi.Output[str]
+    """The default class of storage, once it exists."""
     provider: kubernetes.Provider
 
     def __init__(self, name: str, args: ClusterArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -299,7 +301,7 @@ class Cluster(pulumi.ComponentResource):
             spec=_node_pool(args),
             opts=in_cluster,
         )
-        kubernetes.storage.v1.StorageClass(
+        storage_class = kubernetes.storage.v1.StorageClass(
             f"{name}-{STORAGE_CLASS}",
             metadata=kubernetes.meta.v1.ObjectMetaArgs(
                 name=STORAGE_CLASS, annotations={"storageclass.kubernetes.io/is-default-class": "true"}
@@ -311,6 +313,7 @@ class Cluster(pulumi.ComponentResource):
             reclaim_policy="Delete",
             opts=in_cluster,
         )
+        self.storage_class = storage_class.metadata.apply(lambda _: STORAGE_CLASS)
         # Auto Mode ignores every NetworkPolicy until this object turns its controller on.
         # Source: https://docs.aws.amazon.com/eks/latest/userguide/auto-net-pol.html
         kubernetes.core.v1.ConfigMap(

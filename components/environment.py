@@ -1,0 +1,253 @@
+"""One environment, whole: the only place where components are wired together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+
+from components.cluster import Cluster, ClusterArgs
+from components.database import Database, DatabaseArgs, Provisioned, Serverless
+from components.monitoring.stack import Monitoring, MonitoringArgs
+from components.network import Network, NetworkArgs
+from components.slots import DatabaseAccess, FilesAccess, Slot, SlotArgs
+from components.storage import Storage, StorageArgs
+from components.traffic import Dns, ExistingCertificate, HostedZone, Route, Traffic, TrafficArgs
+from operations import recovery, versions
+from operations.environments import BUDGET_WINDOW
+from operations.facts import EnvironmentFacts
+from operations.naming import APPLICATION
+from operations.slots import Slot as SlotName
+
+DEREGISTRATION_SECONDS: Final = 30
+"""How long a target that leaves still gets the requests that were under way."""
+
+DRAIN_SECONDS: Final = DEREGISTRATION_SECONDS + 15
+"""How long a pod serves on after it was told to stop: longer than its target takes to leave."""
+
+MONITORING_NAMESPACE: Final = "monitoring"
+
+DATABASE_NAME: Final = APPLICATION
+DATABASE_USER: Final = f"{APPLICATION}_app"
+"""The user that services sign in as, with a token that IAM signs; it has the role `rds_iam`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class EnvironmentArgs:
+    """What an environment is made of."""
+
+    facts: EnvironmentFacts
+    """What the stack file says, validated."""
+    secrets: Mapping[str, pulumi.Output[str]]
+    """The secrets that services name, by name."""
+
+
+class Environment(pulumi.ComponentResource):
+    """Network, cluster, database, storage, both slots, traffic and monitoring of one environment."""
+
+    outputs: Mapping[str, pulumi.Input[object]]
+    """What a person or a pipeline needs of it, by the name of the stack output."""
+
+    def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("quikapp:environment:Environment", name, None, opts)
+        facts = args.facts
+        child = pulumi.ResourceOptions(parent=self)
+        prefix = f"{APPLICATION}-{facts.name}"
+        protect = facts.cluster.deletion_protection
+
+        network = Network(
+            f"{name}-network",
+            NetworkArgs(
+                cidr=facts.network.cidr,
+                region=facts.region,
+                zones=facts.network.zones,
+                nat_gateways=facts.network.nat_gateways,
+                log_retention_days=facts.retention.logs_days,
+                tags=facts.tags,
+            ),
+            opts=child,
+        )
+        cluster = Cluster(
+            f"{name}-cluster",
+            ClusterArgs(
+                cluster_name=prefix,
+                region=facts.region,
+                kubernetes_version=versions.KUBERNETES,
+                subnet_ids=network.private_subnet_ids,
+                zones=facts.zone_names,
+                cpu_limit=facts.cluster.cpu_limit,
+                memory_limit_gib=facts.cluster.memory_limit_gib,
+                administrators=facts.cluster.administrators,
+                viewers=facts.cluster.viewers,
+                api_access_cidrs=facts.cluster.api_access_cidrs,
+                deletion_protection=protect,
+                log_retention_days=facts.retention.logs_days,
+                tags=facts.tags,
+            ),
+            opts=child,
+        )
+        database = Database(
+            f"{name}-database",
+            DatabaseArgs(
+                prefix=prefix,
+                database_name=DATABASE_NAME,
+                vpc_id=network.vpc_id,
+                subnet_ids=network.private_subnet_ids,
+                allowed_security_group_id=cluster.security_group_id,
+                instances=facts.database.instances,
+                size=_size(facts),
+                retention_days=facts.retention.database_days,
+                deletion_protection=protect,
+                log_retention_days=facts.retention.logs_days,
+                tags=facts.tags,
+            ),
+            opts=child,
+        )
+        storage = Storage(
+            f"{name}-storage",
+            StorageArgs(
+                bucket_prefix=prefix,
+                retention_days=facts.retention.files_days,
+                protect=protect,
+                tags=facts.tags,
+            ),
+            opts=child,
+        )
+
+        on_cluster = pulumi.ResourceOptions(parent=self, providers=[cluster.provider])
+        slots = {
+            slot: Slot(
+                f"{name}-{slot}",
+                SlotArgs(
+                    slot=slot,
+                    namespace=slot.namespace,
+                    version=facts.release.of(slot).version,
+                    capacity=facts.release.capacity_of(slot),
+                    services=facts.services,
+                    replicas=facts.sizing.replicas,
+                    zones=len(facts.network.zones),
+                    drain_seconds=DRAIN_SECONDS,
+                    ingress_cidrs=network.public_cidrs,
+                    network_cidr=str(facts.network.cidr),
+                    database=DatabaseAccess(
+                        host=database.endpoint,
+                        port=database.port,
+                        name=DATABASE_NAME,
+                        user=DATABASE_USER,
+                        user_arn=database.user_arn(DATABASE_USER),
+                    ),
+                    files=FilesAccess(
+                        bucket=storage.files.bucket_name,
+                        bucket_arn=storage.files.bucket_arn,
+                        key_arn=storage.files.kms_key_arn,
+                    ),
+                    secrets=args.secrets,
+                    monitoring_namespace=MONITORING_NAMESPACE,
+                    cluster_name=cluster.cluster_name,
+                    tags=facts.tags,
+                ),
+                opts=on_cluster,
+            )
+            for slot in SlotName
+        }
+        namespaces = {slot: component.namespace for slot, component in slots.items()}
+        traffic = Traffic(
+            f"{name}-traffic",
+            TrafficArgs(
+                prefix=prefix,
+                vpc_id=network.vpc_id,
+                public_subnet_ids=network.public_subnet_ids,
+                cluster_name=cluster.cluster_name,
+                cluster_security_group_id=cluster.security_group_id,
+                domain=facts.traffic.domain,
+                dns=_dns(facts),
+                routes={
+                    service: Route(path=declared.path, port=declared.port, health_path=declared.health_path)
+                    for service, declared in facts.services.items()
+                },
+                weights=facts.release.weights,
+                namespaces=namespaces,
+                deregistration_delay_seconds=DEREGISTRATION_SECONDS,
+                waf=facts.traffic.waf,
+                deletion_protection=protect,
+                log_retention_days=facts.retention.logs_days,
+                tags=facts.tags,
+            ),
+            opts=on_cluster,
+        )
+        monitoring = Monitoring(
+            f"{name}-monitoring",
+            MonitoringArgs(
+                environment=facts.name,
+                region=facts.region,
+                cluster_name=cluster.cluster_name,
+                namespace=MONITORING_NAMESPACE,
+                slot_namespaces=namespaces,
+                network_cidr=str(facts.network.cidr),
+                zones=len(facts.network.zones),
+                replicas=facts.monitoring.prometheus_replicas,
+                retention_days=facts.monitoring.retention_days,
+                storage_gib=facts.monitoring.storage_gib,
+                storage_class=cluster.storage_class,
+                tags=facts.tags,
+            ),
+            opts=on_cluster,
+        )
+
+        self.outputs = {
+            "environment": facts.name,
+            "region": facts.region,
+            "endpoints": {
+                "application": traffic.url,
+                "loadBalancer": traffic.load_balancer_dns_name,
+                "kubernetes": cluster.endpoint,
+                "database": database.endpoint,
+                "databaseReader": database.reader_endpoint,
+                "prometheus": monitoring.prometheus_url,
+            },
+            "cluster": cluster.cluster_name,
+            "buckets": {"files": storage.files.bucket_name, "backup": storage.backup.bucket_name},
+            "slots": {
+                slot.value: {
+                    "version": facts.release.of(slot).version,
+                    "weight": facts.release.weights.of(slot),
+                    "capacity": facts.release.capacity_of(slot),
+                    "namespace": component.namespace,
+                }
+                for slot, component in slots.items()
+            },
+            "listenerRules": traffic.listener_rules,
+            "promises": {
+                "sla": _percent(facts),
+                "errorBudget": _budget(facts),
+                "gate": facts.environment.gate,
+                "recoveryPoint": f"< {recovery.RPO.total_seconds():.0f} s",
+                "recoveryTime": f"< {recovery.RTO.total_seconds() / 60:.0f} min",
+            },
+        }
+        self.register_outputs(self.outputs)
+
+
+def _size(facts: EnvironmentFacts) -> Provisioned | Serverless:
+    if (serverless := facts.database.serverless) is not None:
+        return Serverless(min_acu=serverless.min_acu, max_acu=serverless.max_acu)
+    assert facts.database.instance_class is not None, "a database has one size"
+    return Provisioned(instance_class=facts.database.instance_class)
+
+
+def _dns(facts: EnvironmentFacts) -> Dns:
+    if facts.traffic.certificate_arn is not None:
+        return ExistingCertificate(certificate_arn=facts.traffic.certificate_arn)
+    assert facts.traffic.hosted_zone_id is not None, "HTTPS has a certificate"
+    return HostedZone(zone_id=facts.traffic.hosted_zone_id)
+
+
+def _percent(facts: EnvironmentFacts) -> str:
+    return "none" if facts.environment.sla is None else f"{facts.environment.sla:g} %"
+
+
+def _budget(facts: EnvironmentFacts) -> str:
+    budget = facts.error_budget
+    return "none" if budget is None else f"{budget.total_seconds() / 60:g} min in {BUDGET_WINDOW.days} days"

@@ -1,0 +1,100 @@
+"""`rehearse`: any environment on this machine, on the real engine and a real Kubernetes API server, with no account."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from rehearsal.errors import RehearsalError
+from rehearsal.project import Project
+from rehearsal.session import Rehearsal, standing
+from rehearsal.toolchain import ToolSet, ensure
+
+app = typer.Typer(
+    name="rehearse",
+    help=__doc__,
+    epilog=(
+        "The engine, the API server, its controllers and the scheduler are real; kwok plays the nodes; AWS is "
+        "recorded: its resources are checked against the SDK's types, kept as state, and created nowhere. "
+        "A first run builds the tools (about a quarter of an hour on two cores); every later one takes seconds."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+console = Console(highlight=False)
+
+Stack = Annotated[str, typer.Option("--stack", "-s", help="The stack: Pulumi.<stack>.yaml must exist.")]
+Root = Annotated[
+    Path,
+    typer.Option("--project", "-p", help="The folder of the program, with its Pulumi.yaml.", file_okay=False),
+]
+
+
+@app.command()
+def preview(stack: Stack, project: Root = Path()) -> None:
+    """Show what `up` would do: every manifest is dry-run on the API server."""
+    _rehearsal(project, stack).preview()
+
+
+@app.command()
+def up(stack: Stack, project: Root = Path()) -> None:
+    """Preview the stack, bring it up, and print its outputs. Killed half-way, the next `up` completes it."""
+    _rehearsal(project, stack).up()
+
+
+@app.command()
+def status(
+    stack: Annotated[str | None, typer.Option("--stack", "-s", help="Only this stack.")] = None,
+    project: Root = Path(),
+) -> None:
+    """Say which stacks are up, what runs for them, and where their kubeconfig is."""
+    program = Project(project.resolve())
+    if stack is not None:
+        program.stack_file(stack)
+    stacks = [name for name in standing(program) if stack in (None, name)]
+    if not stacks:
+        console.print(
+            f"Nothing is up{f' of {stack}' if stack else ''}. Bring a stack up: rehearse up --stack dev"
+        )
+        return
+    for name in stacks:
+        Rehearsal(program, name, console).describe()
+
+
+@app.command()
+def down(stack: Stack, project: Root = Path()) -> None:
+    """End every process of the rehearsal and remove its state."""
+    _rehearsal(project, stack).down()
+
+
+@app.command()
+def tools() -> None:
+    """Build what is missing of the tools, and say where each one is."""
+    table = Table("tool", "path", show_edge=False, pad_edge=False)
+    for name, path in ensure(*ToolSet, console=console).items():
+        table.add_row(name, str(path))
+    console.print(table)
+
+
+def _rehearsal(project: Path, stack: str) -> Rehearsal:
+    return Rehearsal(Project(project.resolve()), stack, console)
+
+
+def main() -> None:
+    """Run the command line; what a person can mend is printed as it is, without a traceback, with exit code 1."""
+    try:
+        app()
+    except RehearsalError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        Console(stderr=True).print(
+            "interrupted: what was done is kept, and the next `rehearse up` goes on from there."
+        )
+        sys.exit(130)

@@ -1,0 +1,221 @@
+"""The real Pulumi engine, shut off from any account: its environment, its plugins, its one lock."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib.metadata
+import json
+import os
+import runpy
+import signal
+import sys
+import time
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from pulumi import automation as auto
+
+from rehearsal.errors import RehearsalError
+
+LEFT_OUT_PREFIXES = ("AWS_", "KUBE", "PULUMI_", "PAGERDUTY_", "DATADOG_", "DD_")
+"""Environment variables that could lead a rehearsal to a real account, a real cluster or another backend."""
+
+_SHIM = """\
+#!{python}
+# Started by the engine, and gone with it: a plugin whose parent dies must not outlive it.
+import os, runpy, sys, threading, time
+
+def follow(parent):
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os._exit(0)
+
+threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
+sys.argv = [{module!r}, *{arguments!r}, *sys.argv[1:]]
+runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
+"""
+
+_TOKEN_SHIM = """\
+#!/bin/sh
+# Stands in for the AWS CLI: the kubeconfig of the program asks it for a token, and this is the local cluster's.
+if [ "$1 $2" != "eks get-token" ]; then
+  echo "the rehearsal has no AWS account: aws $*" >&2
+  exit 1
+fi
+printf '{{"apiVersion":"client.authentication.k8s.io/v1beta1","kind":"ExecCredential","status":{{"token":"%s"}}}}' "$(cat '{token}')"
+"""
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A resource provider that the program's SDKs ask for: its name and the version of the SDK."""
+
+    name: str
+    version: str
+
+    @property
+    def official(self) -> Path:
+        """Where `pulumi plugin install` puts the provider's official plugin."""
+        home = Path(os.environ.get("PULUMI_HOME", Path.home() / ".pulumi"))
+        return home / "plugins" / f"resource-{self.name}-v{self.version}"
+
+
+def plugins() -> list[Plugin]:
+    """The providers whose Python SDK is installed: each SDK carries a ``pulumi-plugin.json`` that says so."""
+    found: list[Plugin] = []
+    for distribution in importlib.metadata.distributions():
+        for file in distribution.files or []:
+            if file.name == "pulumi-plugin.json":
+                facts = cast("dict[str, object]", json.loads(Path(str(file.locate())).read_text()))
+                if facts.get("resource"):
+                    found.append(Plugin(str(facts["name"]), distribution.version))
+    return sorted(found, key=lambda plugin: plugin.name)
+
+
+@dataclass(frozen=True)
+class Engine:
+    """The engine of one rehearsal, with everything it touches below one folder.
+
+    Attributes:
+        directory: the rehearsal's folder.
+        pulumi: the engine's executable.
+        work: the work directory, with the copied project files.
+        token: the file with the local API server's token.
+    """
+
+    directory: Path
+    pulumi: Path
+    work: Path
+    token: Path
+
+    @property
+    def state(self) -> Path:
+        """The local file backend."""
+        return self.directory / "state"
+
+    @property
+    def world(self) -> Path:
+        """What the recorder is told about the world: output properties by type token."""
+        return self.directory / "world.json"
+
+    def install(self, world: Mapping[str, Mapping[str, object]], passphrase: Path) -> None:
+        """Put the engine, the plugins and the stand-in for the AWS CLI into the folder that the engine searches."""
+        root = self.directory / "engine"
+        binaries = root / "bin"
+        binaries.mkdir(parents=True, exist_ok=True)
+        self.state.mkdir(exist_ok=True)
+        _link(binaries / "pulumi", self.pulumi)
+        for plugin in plugins():
+            shim = binaries / f"pulumi-resource-{plugin.name}"
+            if plugin.name != "kubernetes":
+                _script(shim, _SHIM, module="rehearsal.providers.recorder", arguments=[plugin.name])
+            elif plugin.official.is_dir():
+                shim.unlink(missing_ok=True)
+                installed = root / "home" / "plugins" / plugin.official.name
+                installed.parent.mkdir(parents=True, exist_ok=True)
+                _link(installed, plugin.official)
+            else:
+                _script(shim, _SHIM, module="rehearsal.providers.kubernetes", arguments=[])
+        _script(binaries / "aws", _TOKEN_SHIM, token=self.token)
+        self.world.write_text(json.dumps(world, indent=2))
+        self.world.chmod(0o600)
+        os.environ.update(self._environment(passphrase))
+
+    def _environment(self, passphrase: Path) -> dict[str, str]:
+        for name in [name for name in os.environ if name.startswith(LEFT_OUT_PREFIXES)]:
+            del os.environ[name]
+        return {
+            "PATH": f"{self.directory / 'engine' / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PULUMI_HOME": str(self.directory / "engine" / "home"),
+            "PULUMI_BACKEND_URL": self.state.as_uri(),
+            "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
+            "PULUMI_SKIP_UPDATE_CHECK": "true",
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            "REHEARSAL_WORLD": str(self.world),
+        }
+
+    def stack(self, name: str, project: str, program: Path) -> auto.Stack:
+        """The stack in the local backend; made where it is not there yet."""
+        self._clear_dead_update()
+        command = auto.PulumiCommand(root=str(self.directory / "engine"))
+        return auto.create_or_select_stack(
+            stack_name=name,
+            project_name=project,
+            program=_runner(program),
+            opts=auto.LocalWorkspaceOptions(work_dir=str(self.work), pulumi_command=command),
+        )
+
+    def _clear_dead_update(self) -> None:
+        """End what a killed rehearsal left running, and lift its lock on the state.
+
+        The caller holds the rehearsal's own lock, so whoever holds the engine's has lost its parent.
+        """
+        for lock in (self.state / ".pulumi" / "locks").rglob("*.json"):
+            try:
+                holder = int(cast("dict[str, object]", json.loads(lock.read_text()))["pid"])  # pyright: ignore[reportArgumentType] -- checked by int
+            except (ValueError, KeyError, TypeError):
+                holder = 0
+            if holder and _is_engine(holder):
+                _end(holder)
+            lock.unlink(missing_ok=True)
+
+
+@contextmanager
+def only_one(lock: Path, stack: str) -> Generator[None]:
+    """Hold the rehearsal of a stack for this process; the kernel lets go of it however the process ends.
+
+    Raises:
+        RehearsalError: another process holds it.
+    """
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("a+") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            handle.seek(0)
+            raise RehearsalError(
+                f"the rehearsal of '{stack}' is in use by process {handle.read().strip()}: wait for it to end."
+            ) from error
+        handle.truncate(0)
+        handle.write(f"{os.getpid()}\n")
+        handle.flush()
+        yield
+
+
+def _runner(program: Path) -> Callable[[], None]:
+    def run() -> None:
+        root = str(program.parent)
+        if root not in sys.path:
+            sys.path.insert(0, root)
+        runpy.run_path(str(program), run_name="__main__")
+
+    return run
+
+
+def _is_engine(pid: int) -> bool:
+    try:
+        return b"pulumi" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def _end(pid: int, patience: float = 10) -> None:
+    os.kill(pid, signal.SIGTERM)
+    deadline = time.monotonic() + patience
+    while time.monotonic() < deadline and _is_engine(pid):
+        time.sleep(0.1)
+    if _is_engine(pid):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _script(path: Path, template: str, **values: object) -> None:
+    path.write_text(template.format(python=sys.executable, **values))
+    path.chmod(0o700)
+
+
+def _link(link: Path, target: Path) -> None:
+    link.unlink(missing_ok=True)
+    link.symlink_to(target)

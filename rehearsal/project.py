@@ -1,0 +1,128 @@
+"""A Pulumi project on disk, and the copy of it that a rehearsal works on.
+
+The committed stack files are only ever read: the copy carries the rehearsal's own secrets and encryption salt.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import tomllib
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+
+from rehearsal.errors import RehearsalError
+
+ENCRYPTION_KEYS = ("encryptionsalt", "encryptedkey", "secretsprovider")
+"""Top-level keys of a stack file that say how the team's own secrets are encrypted."""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A folder with a ``Pulumi.yaml``, a ``__main__.py`` and one ``Pulumi.<stack>.yaml`` a stack."""
+
+    root: Path
+
+    def __post_init__(self) -> None:
+        for needed in ("Pulumi.yaml", "__main__.py"):
+            if not (self.root / needed).is_file():
+                raise RehearsalError(
+                    f"{self.root} is no Pulumi program: it has no {needed}. "
+                    "Run this in the folder of one, or name it with --project."
+                )
+
+    @cached_property
+    def name(self) -> str:
+        """The project's name, which is also the namespace of its configuration."""
+        return str(_mapping(self.root / "Pulumi.yaml").get("name", self.root.name))
+
+    @property
+    def program(self) -> Path:
+        """The program that the engine runs."""
+        return self.root / "__main__.py"
+
+    @property
+    def stacks(self) -> list[str]:
+        """The stacks that have a file, by name."""
+        return sorted(path.name.split(".")[1] for path in self.root.glob("Pulumi.*.yaml"))
+
+    @property
+    def home(self) -> Path:
+        """Where the rehearsals of this project keep what they need; git ignores it."""
+        return self.root / ".rehearsal"
+
+    def stack_file(self, stack: str) -> Path:
+        """The committed file of a stack.
+
+        Raises:
+            RehearsalError: the stack has no file.
+        """
+        path = self.root / f"Pulumi.{stack}.yaml"
+        if not path.is_file():
+            known = ", ".join(self.stacks) or "none"
+            raise RehearsalError(
+                f"no stack '{stack}': {path.name} does not exist. Stacks with a file: {known}."
+            )
+        return path
+
+    def region(self, stack: str) -> str:
+        """The AWS region of a stack: ``aws:region`` of its file."""
+        config = cast("dict[str, Any]", _mapping(self.stack_file(stack)).get("config") or {})
+        return str(config.get("aws:region", "us-east-1"))
+
+    @cached_property
+    def secret_keys(self) -> tuple[str, ...]:
+        """Secrets that the program wants and no stack file carries: ``[tool.rehearsal] secrets`` of pyproject.toml."""
+        path = self.root / "pyproject.toml"
+        if not path.is_file():
+            return ()
+        table: dict[str, Any] = tomllib.loads(path.read_text()).get("tool", {}).get("rehearsal", {})
+        return tuple(cast("list[str]", table.get("secrets", [])))
+
+    def copy_to(self, directory: Path, stack: str, passphrase: str) -> dict[str, str]:
+        """Write the project files that the engine reads into ``directory``; the program itself stays where it is.
+
+        Args:
+            directory: the work directory of the engine.
+            stack: the stack whose file is copied.
+            passphrase: the rehearsal's own; the made-up secrets derive from it, so that they stay the same
+                from one run to the next and stand nowhere in the clear.
+
+        Returns:
+            The made-up secrets by configuration key. The engine encrypts them into the copy.
+        """
+        settings = _mapping(self.stack_file(stack))
+        config = cast("dict[str, Any]", settings.get("config") or {})
+        encrypted = [key for key, value in config.items() if isinstance(value, dict) and "secure" in value]
+        secrets = {key: _made_up(passphrase, key) for key in dict.fromkeys([*self.secret_keys, *encrypted])}
+
+        directory.mkdir(parents=True, exist_ok=True)
+        target = directory / f"Pulumi.{stack}.yaml"
+        salt = _mapping(target).get("encryptionsalt") if target.is_file() else None
+        copy = {key: value for key, value in settings.items() if key not in ENCRYPTION_KEYS}
+        copy["config"] = {key: value for key, value in config.items() if key not in secrets}
+        if salt is not None:
+            copy["encryptionsalt"] = salt
+        target.write_text(yaml.safe_dump(copy, sort_keys=False))
+        (directory / "Pulumi.yaml").write_bytes((self.root / "Pulumi.yaml").read_bytes())
+        return secrets
+
+
+def _made_up(passphrase: str, key: str) -> str:
+    return hmac.new(passphrase.encode(), key.encode(), hashlib.sha256).hexdigest()
+
+
+def _mapping(path: Path) -> dict[str, Any]:
+    try:
+        document: Any = yaml.safe_load(path.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise RehearsalError(f"{path.name} is no YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(document, dict):
+        raise RehearsalError(
+            f"{path.name} must hold a mapping at its top, and holds {type(document).__name__}."
+        )
+    return cast("dict[str, Any]", document)

@@ -1,0 +1,186 @@
+"""One rehearsal of one stack: the control plane, the engine and the program, brought together."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from pulumi import automation as auto
+from rich.console import Console
+from rich.table import Table
+
+from rehearsal.control_plane import ControlPlane, Nodes
+from rehearsal.engine import Engine, only_one
+from rehearsal.errors import RehearsalError
+from rehearsal.narration import Watch, changed_lines, changes_table, outputs_table
+from rehearsal.project import Project
+from rehearsal.toolchain import ToolSet, ensure
+
+Result = TypeVar("Result")
+
+CLUSTER_TYPE = "aws:eks/cluster:Cluster"
+"""The resource whose recorded outputs lead the program to the local API server."""
+
+
+@dataclass(frozen=True)
+class Rehearsal:
+    """A stack of a project, brought up on this machine.
+
+    Attributes:
+        project: the program and its stack files; only read.
+        stack: the stack's name.
+        console: where a person reads what happens.
+    """
+
+    project: Project
+    stack: str
+    console: Console
+
+    @property
+    def directory(self) -> Path:
+        """Everything that this rehearsal leaves on disk; `down` removes it."""
+        return self.project.home / self.stack
+
+    def plane(self, tools: Mapping[str, Path]) -> ControlPlane:
+        """The local Kubernetes control plane of this stack, with nodes in three zones of the stack's region."""
+        region = self.project.region(self.stack)
+        nodes = Nodes(region=region, zones=[f"{region}{letter}" for letter in "abc"])
+        return ControlPlane(self.directory / "cluster", tools, nodes)
+
+    def preview(self) -> Watch:
+        """Show what `up` would do; manifests are judged by the real API server.
+
+        Raises:
+            RehearsalError: the program, the engine or the API server refuses the stack.
+        """
+        with self.entered() as stack:
+            return self._preview(stack)
+
+    def up(self) -> Watch:
+        """Preview, bring the stack up, and show the outputs.
+
+        Raises:
+            RehearsalError: something was refused or failed; what was done so far is kept, and the next `up` goes on.
+        """
+        with self.entered() as stack:
+            planned = self._preview(stack)
+            with Watch(self.console, "up", total=len(planned.steps)) as watch:
+                result = self._run(watch, lambda: stack.up(on_event=watch.on_event, show_secrets=False))
+            self.console.print(changes_table(watch, f"\n{self.stack} is up"))
+            self.console.print(outputs_table(result.outputs, "\nOutputs"))
+            self.console.print(
+                f"\nkubectl works at once:  export KUBECONFIG={self.plane({}).kubeconfig}",
+                highlight=False,
+                soft_wrap=True,
+            )
+            return watch
+
+    def down(self) -> None:
+        """End every process of the rehearsal and remove its state."""
+        if not self.directory.is_dir():
+            self.console.print(f"The rehearsal of '{self.stack}' is not up.")
+            return
+        with only_one(self.project.home / f"{self.stack}.lock", self.stack):
+            self.plane({}).stop(remove=True)
+            shutil.rmtree(self.directory)
+        (self.project.home / f"{self.stack}.lock").unlink(missing_ok=True)
+        self.console.print(f"The rehearsal of '{self.stack}' is down: no process and no state is left.")
+
+    def describe(self) -> None:
+        """Print what runs for this stack, what the engine's state holds and where the kubeconfig is."""
+        plane = self.plane({})
+        status = plane.status()
+        ready = (
+            "[green]ready[/]"
+            if status.ready
+            else "[red]not ready[/]; mend it: rehearse up --stack " + self.stack
+        )
+        table = Table(
+            title=f"{self.stack}: control plane {ready}",
+            title_justify="left",
+            show_edge=False,
+            pad_edge=False,
+        )
+        table.add_column("part", style="cyan")
+        table.add_column("process", justify="right")
+        table.add_column("log", overflow="fold")
+        for daemon in status.daemons:
+            table.add_row(daemon.name, str(daemon.pid or "[red]not running[/]"), str(daemon.log))
+        self.console.print(table)
+        self.console.print(f"{self._recorded()} resources in the state")
+        self.console.print(f"export KUBECONFIG={plane.kubeconfig}\n", soft_wrap=True)
+
+    def _recorded(self) -> int:
+        checkpoints = (self.directory / "state" / ".pulumi" / "stacks").glob(f"*/{self.stack}.json")
+        return sum(_resources_in(json.loads(path.read_text())) for path in checkpoints)
+
+    @contextmanager
+    def entered(self) -> Generator[auto.Stack]:
+        """Everything in place for the engine: tools, control plane, plugins, project files, secrets; the stack is ours alone."""
+        self.project.stack_file(self.stack)
+        with only_one(self.project.home / f"{self.stack}.lock", self.stack):
+            tools = ensure(ToolSet.PULUMI, ToolSet.KUBERNETES, ToolSet.KWOK, console=self.console)
+            plane = self.plane(tools)
+            with self.console.status("starting the control plane"):
+                plane.start()
+            passphrase = self._passphrase()
+            work = self.directory / "project"
+            made_up = self.project.copy_to(work, self.stack, passphrase.read_text())
+            engine = Engine(self.directory, tools["pulumi"], work, plane.directory / "token")
+            engine.install(world=_world(plane), passphrase=passphrase)
+            stack = engine.stack(self.stack, self.project.name, self.project.program)
+            if made_up:
+                stack.set_all_config(
+                    {key: auto.ConfigValue(value, secret=True) for key, value in made_up.items()}
+                )
+            yield stack
+
+    def _preview(self, stack: auto.Stack) -> Watch:
+        with Watch(self.console, "preview") as watch:
+            self._run(watch, lambda: stack.preview(on_event=watch.on_event))
+        self.console.print(changes_table(watch, f"\nPreview of {self.stack}"))
+        for line in changed_lines(watch):
+            self.console.print(line, highlight=False, soft_wrap=True)
+        return watch
+
+    def _run(self, watch: Watch, operation: Callable[[], Result]) -> Result:
+        try:
+            return operation()
+        except auto.CommandError as error:
+            reasons = watch.errors or [
+                line for line in str(error).splitlines() if line.strip().startswith("error:")
+            ]
+            raise RehearsalError("\n".join(reasons or str(error).splitlines()[-3:])) from error
+
+    def _passphrase(self) -> Path:
+        path = self.directory / "passphrase"
+        if not path.is_file():
+            fresh = path.with_suffix(".new")
+            fresh.touch(mode=0o600)
+            fresh.write_text(secrets.token_urlsafe(32))
+            fresh.replace(path)
+        return path
+
+
+def _world(plane: ControlPlane) -> Mapping[str, Mapping[str, object]]:
+    return {
+        CLUSTER_TYPE: {
+            "endpoint": plane.endpoint,
+            "certificateAuthority": {"data": plane.certificate_authority},
+        }
+    }
+
+
+def standing(project: Project) -> list[str]:
+    """The stacks of a project that have a rehearsal on this machine."""
+    return [stack for stack in project.stacks if (project.home / stack).is_dir()]
+
+
+def _resources_in(state: dict[str, dict[str, dict[str, list[object]] | None]]) -> int:
+    return len((state["checkpoint"]["latest"] or {}).get("resources", []))

@@ -1,0 +1,263 @@
+"""`make bench`: what the components cost, how previews grow, and how fast a control plane is there.
+
+Every figure of speed is a ratio between two things measured in turn in one run; each preview is a process of its own,
+from nothing, on a control plane that stands already. `uv run python -m tests.bench --help` says what else there is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import keyword
+import re
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import yaml
+from pulumi.automation import events
+from rich.console import Console
+from rich.table import Table
+
+from rehearsal.control_plane import ControlPlane, Nodes
+from rehearsal.project import Project
+from rehearsal.session import Rehearsal
+from rehearsal.toolchain import ToolSet, ensure
+from tests.rehearsal.conftest import Desk, lay
+
+STACK = "live"
+OVERHEAD_LIMIT = 1.15
+"""Components may cost this much of a bare program's preview at most."""
+GROWTH_LIMIT = 1.10
+"""Seconds per resource at the most services, over those at the fewest, at most."""
+
+console = Console(highlight=False)
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One preview: its seconds in the engine, the resources it planned, the peak memory of the program's process."""
+
+    seconds: float
+    resources: int
+    peak_mib: float
+
+
+def preview(project: Path, recording: Path | None) -> Sample:
+    """Preview a project's stack in this process, optionally writing down what it planned."""
+    planned: list[dict[str, Any]] = []
+
+    def listen(event: events.EngineEvent) -> None:
+        if event.resource_pre_event and (new := event.resource_pre_event.metadata.new):
+            planned.append({"type": new.type, "urn": new.urn, "inputs": new.inputs or {}})
+
+    quiet = Console(file=sys.stderr)
+    with Rehearsal(Project(project), STACK, quiet).entered() as stack:
+        started = time.perf_counter()
+        stack.preview(on_event=listen)
+        seconds = time.perf_counter() - started
+    if recording:
+        recording.write_text(json.dumps(planned))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Sample(seconds, len(planned), peak)
+
+
+def sample(project: Path, recording: Path | None = None) -> Sample:
+    """The same in a fresh process, so that imports and memory are counted as they are for a person."""
+    arguments = [sys.executable, "-m", "tests.bench", "--preview", str(project)]
+    if recording:
+        arguments += ["--recording", str(recording)]
+    printed = subprocess.run(arguments, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return Sample(**json.loads(printed.splitlines()[-1]))
+
+
+def bare_program(planned: list[dict[str, Any]]) -> str:
+    """A program that registers the same resources with the same inputs, one call a line, without any component."""
+    lines = ["import pulumi", "import pulumi_aws as aws", "import pulumi_kubernetes as kubernetes", ""]
+    names: set[str] = set()
+    for number, item in enumerate(planned):
+        token = str(item["type"])
+        if not token.startswith(("aws:", "kubernetes:")) and token != "pulumi:providers:kubernetes":
+            continue
+        name = str(item["urn"]).split("::", 3)[3]
+        name = name if name not in names else f"{name}-{number}"
+        names.add(name)
+        constructor, inputs = _call(token, cast("dict[str, Any]", item["inputs"]))
+        arguments = ", ".join(
+            f"{_snake(key)}={value!r}" for key, value in inputs.items() if not key.startswith("__")
+        )
+        options = ", opts=pulumi.ResourceOptions(provider=cluster)" if token.startswith("kubernetes:") else ""
+        target = "cluster = " if token == "pulumi:providers:kubernetes" else ""
+        lines.append(f"{target}{constructor}({name!r}, {arguments}{options})")
+    return "\n".join(lines) + "\n"
+
+
+def _call(token: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    package, module, kind = token.split(":")
+    if package == "pulumi":
+        return "kubernetes.Provider", {
+            key: value == "true" if value in ("true", "false") else value
+            for key, value in inputs.items()
+            if key != "version"
+        }
+    if (
+        package == "kubernetes"
+        and module.split("/")[0].count(".")
+        and not module.split("/")[0].endswith(".k8s.io")
+    ):
+        return "kubernetes.apiextensions.CustomResource", {
+            "api_version": inputs["apiVersion"],
+            **{key: value for key, value in inputs.items() if key != "apiVersion"},
+        }
+    if package == "kubernetes":
+        group, version = module.split("/")
+        inputs = {key: value for key, value in inputs.items() if key not in ("apiVersion", "kind")}
+        return f"kubernetes.{group.removesuffix('.k8s.io').split('.')[0]}.{version}.{kind}", inputs
+    return f"aws.{module.split('/')[0]}.{kind}", inputs
+
+
+def _snake(key: str) -> str:
+    name = re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", key).lower()
+    return f"{name}_" if keyword.iskeyword(name) else name
+
+
+def grown(folder: Path, services: int) -> Desk:
+    """The program with so many services, on a load balancer whose quotas were raised for it."""
+    desk = lay(folder)
+    shared = yaml.safe_load((desk.project / "Pulumi.yaml").read_text())["config"]["quikapp:services"][
+        "default"
+    ]
+    pattern = next(iter(shared.values()))
+    routes = {f"service-{number}": {**pattern, "path": f"/service-{number}"} for number in range(services)}
+
+    def change(config: dict[str, Any]) -> None:
+        config["quikapp:services"] = routes
+        config["quikapp:traffic"]["quotas"] = {
+            "targetGroupsPerLoadBalancer": 1000,
+            "rulesPerLoadBalancer": 1000,
+            "targetsPerLoadBalancer": 100_000,
+        }
+        config["quikapp:network"]["cidr"] = "10.0.0.0/16"
+        config["quikapp:sizing"]["replicas"] = {"min": 3, "max": 6}
+
+    desk.edit(STACK, change)
+    return desk
+
+
+def overhead(folder: Path, rounds: int) -> tuple[list[Sample], list[Sample]]:
+    """Previews of the program and of its bare twin, in turn."""
+    program = lay(folder / "program")
+    planned = folder / "planned.json"
+    sample(program.project, planned)
+    bare = lay(folder / "bare")
+    (bare.project / "__main__.py").write_text(bare_program(json.loads(planned.read_text())))
+    sample(bare.project)
+    pairs = [(sample(program.project), sample(bare.project)) for _ in range(rounds)]
+    for desk in (program, bare):
+        desk.rehearse("down", "--stack", STACK)
+    return [one for one, _ in pairs], [other for _, other in pairs]
+
+
+def growth(folder: Path, rounds: int, sizes: tuple[int, ...]) -> dict[int, list[Sample]]:
+    """Previews at each number of services, in turn."""
+    desks = {size: grown(folder / f"services-{size}", size) for size in sizes}
+    for desk in desks.values():
+        sample(desk.project)
+    samples: dict[int, list[Sample]] = {size: [] for size in sizes}
+    for _ in range(rounds):
+        for size, desk in desks.items():
+            samples[size].append(sample(desk.project))
+    for desk in desks.values():
+        desk.rehearse("down", "--stack", STACK)
+    return samples
+
+
+def readiness(folder: Path, rounds: int) -> list[float]:
+    """Seconds from an empty folder to a ready control plane."""
+    tools = ensure(ToolSet.KUBERNETES, ToolSet.KWOK, console=console)
+    seconds: list[float] = []
+    for number in range(rounds):
+        nodes = Nodes(region="eu-west-1", zones=["eu-west-1a", "eu-west-1b", "eu-west-1c"])
+        plane = ControlPlane(folder / f"plane-{number}", tools, nodes)
+        started = time.perf_counter()
+        plane.start()
+        seconds.append(time.perf_counter() - started)
+        plane.stop(remove=True)
+    return seconds
+
+
+def report(rounds: int, sizes: tuple[int, ...]) -> None:
+    """Measure everything and print one table."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    try:
+        console.print("previews of live and of its bare twin …")
+        program, bare = overhead(folder, rounds)
+        console.print(f"previews at {', '.join(map(str, sizes))} services …")
+        by_size = growth(folder, rounds, sizes)
+        console.print("control planes from nothing …")
+        ready = readiness(folder, rounds)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+    ratios = [one.seconds / other.seconds for one, other in zip(program, bare, strict=True)]
+    each = {
+        size: statistics.median(one.seconds / one.resources for one in samples)
+        for size, samples in by_size.items()
+    }
+    table = Table("figure", "median", "from", "to", "wanted", title=f"{rounds} rounds", title_justify="left")
+    table.add_row("(a) preview of live ÷ bare twin", *_spread(ratios, ".2f"), f"≤ {OVERHEAD_LIMIT}")
+    table.add_row(
+        f"    live: {program[0].resources} resources, s",
+        *_spread([one.seconds for one in program], ".1f"),
+        "",
+    )
+    table.add_row(
+        f"    bare: {bare[0].resources} resources, s", *_spread([one.seconds for one in bare], ".1f"), ""
+    )
+    for size, samples in by_size.items():
+        per = [1000 * one.seconds / one.resources for one in samples]
+        table.add_row(
+            f"(b) {size} services: {samples[0].resources} resources, ms each", *_spread(per, ".1f"), ""
+        )
+    rise = each[sizes[-1]] / each[sizes[0]]
+    table.add_row(
+        f"    ms each at {sizes[-1]} services ÷ at {sizes[0]}", f"{rise:.2f}", "", "", f"≤ {GROWTH_LIMIT}"
+    )
+    table.add_row(
+        "(c) peak memory of the program's process, MiB",
+        *_spread([one.peak_mib for one in program], ".0f"),
+        "",
+    )
+    table.add_row("(d) seconds from nothing to a ready control plane", *_spread(ready, ".1f"), "")
+    console.print(table)
+
+
+def _spread(values: list[float], form: str) -> tuple[str, str, str]:
+    return format(statistics.median(values), form), format(min(values), form), format(max(values), form)
+
+
+def main() -> None:
+    """Parse the command line; ``--preview`` is how one sample is taken in a process of its own."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--rounds", type=int, default=5, help="samples of each figure (default 5)")
+    parser.add_argument("--services", type=int, nargs="+", default=[1, 10, 100], help="sizes of (b)")
+    parser.add_argument("--preview", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--recording", type=Path, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.preview:
+        print(json.dumps(asdict(preview(arguments.preview, arguments.recording))))
+    else:
+        report(arguments.rounds, tuple(arguments.services))
+
+
+if __name__ == "__main__":
+    main()

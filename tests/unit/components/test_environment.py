@@ -1,0 +1,234 @@
+"""All five environments, whole, as their stack files declare them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import pulumi
+import pytest
+import yaml
+
+import settings
+from components.environment import DRAIN_SECONDS, Environment, EnvironmentArgs
+from operations.environments import EnvironmentName
+from operations.facts import EnvironmentFacts
+from operations.slots import Slot
+from tests.unit.components.conftest import Record
+from tests.unit.components.recording import Recording
+
+ROOT = Path(__file__).parents[3]
+SECRET = "a-secret-that-must-never-show"
+
+DEPLOYMENT = "kubernetes:apps/v1:Deployment"
+STATEFUL_SET = "kubernetes:apps/v1:StatefulSet"
+AUTOSCALER = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
+DISRUPTION_BUDGET = "kubernetes:policy/v1:PodDisruptionBudget"
+LISTENER_RULE = "aws:lb/listenerRule:ListenerRule"
+SECURITY_RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+
+
+def facts_of(name: str) -> EnvironmentFacts:
+    """The facts that a stack file and the project's defaults state."""
+    shared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
+    stack = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())["config"]
+    values = {key: value["default"] for key, value in shared.items()} | stack
+    config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
+    return settings.parse(
+        name, config | {"secrets:session-signing-key": SECRET}, {"secrets:session-signing-key"}
+    )
+
+
+@pytest.fixture(params=list(EnvironmentName))
+def facts(request: pytest.FixtureRequest) -> EnvironmentFacts:
+    return facts_of(str(request.param))
+
+
+@pytest.fixture
+def recorded(facts: EnvironmentFacts, record: Record) -> Recording[Environment]:
+    def build() -> Environment:
+        secrets = {name: pulumi.Output.secret(SECRET) for name in facts.secrets}
+        return Environment(facts.name, EnvironmentArgs(facts=facts, secrets=secrets))
+
+    return record(build)
+
+
+def test_every_resource_carries_the_tags_of_cost_and_ownership_reports(
+    recorded: Recording[Environment], facts: EnvironmentFacts
+) -> None:
+    recorded.assert_tagged(facts.tags)
+
+
+def test_every_resource_is_in_the_region_of_the_stack(
+    recorded: Recording[Environment], facts: EnvironmentFacts
+) -> None:
+    recorded.assert_in_region(facts.region)
+
+
+def test_no_policy_is_boundless(recorded: Recording[Environment]) -> None:
+    recorded.assert_least_privilege()
+
+
+def test_no_secret_shows_in_plain_text(recorded: Recording[Environment]) -> None:
+    recorded.assert_hidden(SECRET)
+
+
+def test_every_manifest_goes_to_the_environments_own_cluster(recorded: Recording[Environment]) -> None:
+    provider = recorded.one("pulumi:providers:kubernetes")
+    strangers = [
+        resource.urn
+        for resource in recorded.resources
+        if resource.package == "kubernetes" and resource.provider.rsplit("::", 1)[0] != provider.urn
+    ]
+    assert strangers == []
+
+
+def test_the_internet_reaches_the_load_balancer_on_80_and_443_and_nothing_else(
+    recorded: Recording[Environment],
+) -> None:
+    rules = recorded.of(SECURITY_RULE)
+    open_ports = {
+        (rule.inputs["fromPort"], rule.inputs["toPort"])
+        for rule in rules
+        if rule.inputs.get("cidrIpv4") == "0.0.0.0/0" or rule.inputs.get("cidrIpv6") == "::/0"
+    }
+    assert open_ports == {(80, 80), (443, 443)}
+    inline = [
+        group.urn for group in recorded.of("aws:ec2/securityGroup:SecurityGroup") if group.inputs.get("ingress")
+    ]
+    assert inline == []
+
+
+def test_no_bucket_and_no_database_is_public(recorded: Recording[Environment]) -> None:
+    buckets = {bucket.name for bucket in recorded.of("aws:s3/bucket:Bucket")}
+    blocks = recorded.of("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")
+    assert len(buckets) == len(blocks)
+    for block in blocks:
+        assert [block.inputs[flag] for flag in ("blockPublicAcls", "blockPublicPolicy")] == [True, True]
+        assert [block.inputs[flag] for flag in ("ignorePublicAcls", "restrictPublicBuckets")] == [True, True]
+    for instance in recorded.of("aws:rds/clusterInstance:ClusterInstance"):
+        assert instance.inputs.get("publiclyAccessible") is not True
+
+
+def test_data_is_encrypted_where_it_lies(recorded: Recording[Environment]) -> None:
+    assert recorded.one("aws:rds/cluster:Cluster").inputs["storageEncrypted"] is True
+    encrypted = recorded.of("aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration")
+    assert len(encrypted) == len(recorded.of("aws:s3/bucket:Bucket"))
+    assert recorded.one("aws:eks/cluster:Cluster").inputs["encryptionConfig"]["resources"] == ["secrets"]
+    for key in recorded.of("aws:kms/key:Key"):
+        assert key.inputs["enableKeyRotation"] is True, key.urn
+
+
+def test_each_service_has_one_rule_with_both_slots_at_the_weights_of_the_stack_file(
+    recorded: Recording[Environment], facts: EnvironmentFacts
+) -> None:
+    rules = recorded.of(LISTENER_RULE)
+    assert len(rules) == len(facts.services)
+    for rule in rules:
+        (action,) = rule.inputs["actions"]
+        weights = [target["weight"] for target in action["forward"]["targetGroups"]]
+        assert weights == [facts.release.weights.blue, facts.release.weights.green]
+        assert sum(weights) == 100
+        assert not rule.ignore_changes
+
+
+def test_both_slots_hold_every_service_at_their_own_version(
+    recorded: Recording[Environment], facts: EnvironmentFacts
+) -> None:
+    images = {
+        (item.inputs["metadata"]["namespace"], container["name"], container["image"].rsplit(":", 1)[1])
+        for item in recorded.of(DEPLOYMENT)
+        for container in item.inputs["spec"]["template"]["spec"]["containers"]
+    }
+    assert images == {
+        (slot.namespace, service, facts.release.of(slot).version) for slot in Slot for service in facts.services
+    }
+
+
+def test_the_serving_slot_scales_within_the_sizing(
+    recorded: Recording[Environment], facts: EnvironmentFacts
+) -> None:
+    serving = next(slot for slot in Slot if facts.release.weights.of(slot) == 100)
+    ranges = {
+        (item.inputs["spec"]["minReplicas"], item.inputs["spec"]["maxReplicas"])
+        for item in recorded.of(AUTOSCALER)
+        if item.inputs["metadata"]["namespace"] == serving.namespace
+    }
+    assert ranges == {(facts.sizing.replicas.min, facts.sizing.replicas.max)}
+
+
+def test_every_workload_spreads_over_the_zones_and_has_a_budget_for_disruption(
+    recorded: Recording[Environment],
+) -> None:
+    workloads = [*recorded.of(DEPLOYMENT), *recorded.of(STATEFUL_SET)]
+    for workload in workloads:
+        spread = workload.inputs["spec"]["template"]["spec"]["topologySpreadConstraints"]
+        assert "topology.kubernetes.io/zone" in {constraint["topologyKey"] for constraint in spread}, workload.urn
+    guarded = {
+        (budget.inputs["metadata"]["namespace"], budget.inputs["metadata"]["name"])
+        for budget in recorded.of(DISRUPTION_BUDGET)
+    }
+    assert {
+        (workload.inputs["metadata"]["namespace"], workload.inputs["metadata"]["name"]) for workload in workloads
+    } == guarded
+
+
+def test_a_pod_serves_on_for_longer_than_its_target_takes_to_leave(recorded: Recording[Environment]) -> None:
+    delays = {group.inputs["deregistrationDelay"] for group in recorded.of("aws:lb/targetGroup:TargetGroup")}
+    assert len(delays) == 1
+    assert int(delays.pop()) < DRAIN_SECONDS
+    for deployment in recorded.of(DEPLOYMENT):
+        pod = deployment.inputs["spec"]["template"]["spec"]
+        assert pod["terminationGracePeriodSeconds"] > DRAIN_SECONDS
+
+
+def test_what_holds_data_is_protected_exactly_where_the_stack_file_says(
+    recorded: Recording[Environment], facts: EnvironmentFacts
+) -> None:
+    wanted = facts.cluster.deletion_protection
+    for token in ("aws:rds/cluster:Cluster", "aws:eks/cluster:Cluster"):
+        resource = recorded.one(token)
+        assert resource.protect is wanted
+        assert resource.inputs["deletionProtection"] is wanted
+    assert {
+        bucket.protect for bucket in recorded.of("aws:s3/bucket:Bucket") if "log" not in bucket.name
+    } == {wanted}
+
+
+def test_a_firewall_stands_before_staging_and_live(
+    recorded: Recording[Environment], facts: EnvironmentFacts
+) -> None:
+    assert bool(recorded.of("aws:wafv2/webAcl:WebAcl")) is (facts.name in ("staging", "live"))
+
+
+def test_outputs_say_where_what_and_how_well(recorded: Recording[Environment], facts: EnvironmentFacts) -> None:
+    resolved = recorded.value(pulumi.Output.all(**recorded.result.outputs))
+    outputs = cast("dict[str, Any]", resolved)
+    assert outputs["endpoints"]["application"] == f"https://{facts.traffic.domain}"
+    assert {name: (slot["version"], slot["weight"]) for name, slot in outputs["slots"].items()} == {
+        slot.value: (facts.release.of(slot).version, facts.release.of(slot).weight) for slot in Slot
+    }
+    assert outputs["promises"]["recoveryPoint"] == "< 60 s"
+    assert outputs["promises"]["recoveryTime"] == "< 15 min"
+
+
+@pytest.mark.parametrize(
+    ("name", "sla", "budget"),
+    [
+        ("dev", "none", "none"),
+        ("qa", "95 %", "2160 min in 30 days"),
+        ("uat", "99 %", "432 min in 30 days"),
+        ("staging", "99.9 %", "43.2 min in 30 days"),
+        ("live", "99.99 %", "4.32 min in 30 days"),
+    ],
+)
+def test_outputs_say_the_sla_and_its_error_budget(record: Record, name: str, sla: str, budget: str) -> None:
+    facts = facts_of(name)
+
+    def build() -> Environment:
+        secrets = {secret: pulumi.Output.secret(SECRET) for secret in facts.secrets}
+        return Environment(name, EnvironmentArgs(facts=facts, secrets=secrets))
+
+    promises = cast("dict[str, str]", record(build).result.outputs["promises"])
+    assert (promises["sla"], promises["errorBudget"]) == (sla, budget)
