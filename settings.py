@@ -27,16 +27,18 @@ SECRETS: Final = "secrets:"
 REGION: Final = "aws:region"
 STACK: Final = "stack"
 
-# The stack's name and the region come from elsewhere; every other field is a `quikapp:` key.
-GROUPS: Final[Mapping[str, TypeAdapter[Any]]] = MappingProxyType(
+KEYS: Final[Mapping[str, str]] = MappingProxyType(
     {
-        name: TypeAdapter[Any](field.rebuild_annotation())
+        name: REGION if name == "region" else f"{FACTS}{field.alias}"
         for name, field in EnvironmentFacts.model_fields.items()
-        if name not in {"name", "region"}
+        if name != "name"
     }
 )
+"""The key of each field of the facts; the name alone has none, since it is the stack's."""
 
-_REGION: Final = TypeAdapter[str](EnvironmentFacts.model_fields["region"].rebuild_annotation())
+_ADAPTERS: Final[Mapping[str, TypeAdapter[Any]]] = MappingProxyType(
+    {name: TypeAdapter[Any](EnvironmentFacts.model_fields[name].rebuild_annotation()) for name in KEYS}
+)
 
 _MESSAGES: Final = MappingProxyType(
     {
@@ -46,9 +48,8 @@ _MESSAGES: Final = MappingProxyType(
         "less_than": "allowed is less than {lt}",
         "less_than_equal": "allowed is at most {le}",
         "multiple_of": "allowed is a multiple of {multiple_of}",
-        "too_short": "allowed are at least {min_length}",
-        "too_long": "allowed are at most {max_length}",
-        "enum": "allowed: {expected}",
+        "too_short": "takes at least {min_length}",
+        "too_long": "takes at most {max_length}",
         "value_error": "{error}",
         "int_type": "allowed is a whole number",
         "int_from_float": "allowed is a whole number",
@@ -61,7 +62,6 @@ _MESSAGES: Final = MappingProxyType(
         "frozen_set_type": "allowed is a list",
         "mapping_type": "allowed is a map",
         "model_type": "allowed is a map",
-        "ip_v4_network": "allowed is a network such as 10.50.0.0/16, with no bit set beyond its prefix",
         "json_invalid": "allowed is a map",
     }
 )
@@ -119,38 +119,27 @@ def parse(stack: str, config: Mapping[str, str], secret_keys: Set[str]) -> Envir
     if stack in set(EnvironmentName):
         known["name"] = EnvironmentName(stack)
     else:
-        faults.append(
-            Fault(STACK, f"allowed: {', '.join(EnvironmentName)}{_near(stack, EnvironmentName)}", show(stack))
-        )
-    if REGION in config:
-        try:
-            known["region"] = _REGION.validate_python(config[REGION])
-        except ValidationError as refusal:
-            faults.extend(_faults(REGION, str, refusal))
-    else:
-        faults.append(Fault(REGION, "is missing"))
-    for name, adapter in GROUPS.items():
-        key = f"{FACTS}{name}"
+        faults.append(Fault(STACK, f"is no known environment{_near(stack, EnvironmentName)}", show(stack)))
+    for name, key in KEYS.items():
+        field = EnvironmentFacts.model_fields[name]
         if key in secret_keys:
             faults.append(
-                Fault(key, "holds a secret; facts are plain, and secrets have keys of their own (secrets:…)")
+                Fault(key, "is a secret; facts are plain, and secrets have keys of their own (secrets:…)")
             )
         elif key in config:
             try:
-                known[name] = adapter.validate_json(config[key], by_alias=True, by_name=False)
+                known[name] = _value(name, config[key])
             except ValidationError as refusal:
-                annotation = EnvironmentFacts.model_fields[name].annotation
-                faults.extend(_faults(key, annotation, refusal))
-            except UnicodeEncodeError:
-                faults.append(Fault(key, "allowed is text in Unicode"))
-        elif EnvironmentFacts.model_fields[name].is_required():
+                faults.extend(_faults(key, field.annotation, refusal))
+        elif field.is_required():
             faults.append(Fault(key, "is missing"))
         else:
-            known[name] = EnvironmentFacts.model_fields[name].get_default()
+            known[name] = field.get_default()
     for key in config:
         name = key.removeprefix(FACTS)
-        if key.startswith(FACTS) and name not in GROUPS:
-            faults.append(Fault(f"{FACTS}{_name(name)}", f"is no known key{_near(name, GROUPS)}"))
+        if key.startswith(FACTS) and key not in KEYS.values():
+            groups = [known_key.removeprefix(FACTS) for known_key in KEYS.values() if known_key != REGION]
+            faults.append(Fault(f"{FACTS}{_name(name)}", f"is no known key{_near(name, groups)}"))
     faults.extend(_secret_faults(config, secret_keys, known.get("services")))
     faults.extend(breaches(known))
     if faults:
@@ -171,7 +160,7 @@ def _secret_faults(
         return
     users = {secret: name for name, service in services.items() for secret in service.secrets}
     for name in present - users.keys():
-        yield Fault(f"{SECRETS}{_name(name)}", f"is named by no service{_near(name, users)}")
+        yield Fault(f"{SECRETS}{_name(name)}", f"is named by no service{_near(name, sorted(users))}")
     for name in users.keys() - present:
         yield Fault(
             f"{SECRETS}{name}",
@@ -179,8 +168,20 @@ def _secret_faults(
         )
 
 
+def _value(name: str, text: str) -> object:
+    """Return a field's value from its configuration: the region is plain text, a group is JSON."""
+    if name == "region":
+        return _ADAPTERS[name].validate_python(text)
+    return _ADAPTERS[name].validate_json(text.encode(errors="replace"), by_alias=True, by_name=False)
+
+
 def _faults(key: str, annotation: object, refusal: ValidationError) -> Iterator[Fault]:
-    return (_fault(key, annotation, error) for error in refusal.errors(include_url=False))
+    errors = refusal.errors(include_url=False)
+    inner = {error["loc"][:-1] for error in errors}
+    for error in errors:
+        # A list whose entry was refused is not too short as well.
+        if not (error["type"] == "too_short" and error["loc"] in inner):
+            yield _fault(key, annotation, error)
 
 
 def _fault(key: str, annotation: object, error: ErrorDetails) -> Fault:
@@ -194,10 +195,22 @@ def _fault(key: str, annotation: object, error: ErrorDetails) -> Fault:
         return Fault(
             where, f"is no known key{_near(str(path[-1]), _fields(annotation, path[:-1]))}", show(given)
         )
-    message = _MESSAGES[kind].format(**error.get("ctx", {})) if kind in _MESSAGES else error["msg"]
+    message = _message(error)
     # A whole group says nothing to the point, and its message names the values that matter.
     tells = kind != "missing" and not (kind == "value_error" and isinstance(given, dict))
     return Fault(where, message, shown if tells else None)
+
+
+def _message(error: ErrorDetails) -> str:
+    context = error.get("ctx", {})
+    if error["type"] == "enum":
+        # Pydantic writes "'a', 'b' or 'c'".
+        choices = re.findall(r"'([^']*)'", str(context["expected"]))
+        return f"is no known value{_near(str(error['input']), choices)}"
+    if error["type"] not in _MESSAGES:
+        return error["msg"]
+    bounds = {name: f"{bound:g}" if isinstance(bound, float) else bound for name, bound in context.items()}
+    return _MESSAGES[error["type"]].format(**bounds)
 
 
 def _name(name: str) -> str:
@@ -206,8 +219,8 @@ def _name(name: str) -> str:
 
 
 def _near(name: str, known: Iterable[str]) -> str:
-    """Return what else may have been meant."""
-    candidates = sorted(known)
+    """Return what may have been meant: the nearest of what is known, else all of it."""
+    candidates = list(known)
     match get_close_matches(name, candidates, n=1):
         case [meant]:
             return f"; did you mean {meant}?"
@@ -238,6 +251,6 @@ def _model(annotation: object) -> type[Model] | None:
 
 def _place(fault: Fault) -> tuple[int, str, str]:
     """Order faults as a stack file orders its keys: the stack, the region, the groups, the secrets."""
-    prefixes = (STACK, REGION, *(f"{FACTS}{name}" for name in GROUPS), FACTS, SECRETS)
+    prefixes = (STACK, *KEYS.values(), FACTS, SECRETS)
     place = next(place for place, prefix in enumerate(prefixes) if fault.key.startswith(prefix))
     return place, fault.key, fault.message

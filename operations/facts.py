@@ -12,7 +12,14 @@ from ipaddress import IPv4Network
 from itertools import combinations
 from typing import Annotated, Final, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    model_validator,
+)
 
 from operations.backup import Data, retention_days
 from operations.environments import PAGE, EnvironmentName, Gate, error_budget
@@ -158,6 +165,20 @@ InstanceClass = Annotated[
 ]
 
 
+def _network_of(value: object, read: ValidatorFunctionWrapHandler) -> IPv4Network:
+    try:
+        # Of a bare number, too, ipaddress would make a network.
+        return read("" if isinstance(value, int) else value)
+    except ValueError:
+        raise ValueError(
+            "allowed is a network such as 10.50.0.0/16, with no bit set beyond its prefix"
+        ) from None
+
+
+Range = Annotated[IPv4Network, WrapValidator(_network_of)]
+"""An IPv4 network in CIDR notation."""
+
+
 def _is_vpc_range(network: IPv4Network) -> IPv4Network:
     if not VPC_LARGEST_PREFIX.value <= network.prefixlen <= SMALLEST_VPC_PREFIX:
         raise ValueError(f"allowed is a /{VPC_LARGEST_PREFIX.value} to a /{SMALLEST_VPC_PREFIX}")
@@ -169,7 +190,7 @@ def _is_vpc_range(network: IPv4Network) -> IPv4Network:
     return network
 
 
-VpcRange = Annotated[IPv4Network, AfterValidator(_is_vpc_range)]
+VpcRange = Annotated[Range, AfterValidator(_is_vpc_range)]
 
 
 def _is_public_range(network: IPv4Network) -> IPv4Network:
@@ -184,7 +205,7 @@ def _is_public_range(network: IPv4Network) -> IPv4Network:
     return network
 
 
-AccessRange = Annotated[IPv4Network, AfterValidator(_is_public_range)]
+AccessRange = Annotated[Range, AfterValidator(_is_public_range)]
 
 
 def _repeated(values: tuple[object, ...]) -> str | None:
@@ -471,7 +492,7 @@ def _release_fits_its_switch(release: Release) -> Iterator[Fault]:
         yield Fault(
             "quikapp:release.standby",
             "switch: ladder shares traffic with the standby slot; allowed: warm, full",
-            "cold",
+            show(release.standby),
         )
     if release.switch is Switch.AT_ONCE:
         for slot in Slot:
