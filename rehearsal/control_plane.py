@@ -6,13 +6,10 @@ its logs and its kubeconfig.
 """
 
 import base64
-import contextlib
-import fcntl
-import os
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -23,6 +20,7 @@ import yaml
 from rehearsal import certificates
 from rehearsal.errors import RehearsalError
 from rehearsal.kubernetes_api import KubernetesApi, Unreachable
+from rehearsal.locks import exclusive
 from rehearsal.processes import Daemon, Daemons, free_port
 
 READY_SECONDS = 120.0
@@ -149,7 +147,7 @@ class ControlPlane:
         Safe to call at any time: what is alive is kept, what died is started again over the same data.
         Raises RehearsalError when the cluster's port is taken or a program ends instead of running.
         """
-        with self._lock():
+        with exclusive(self.directory / "lock"):
             self._prepare()
             for daemon in (self._etcd(), self._api_server()):
                 self._daemons.start(daemon)
@@ -176,7 +174,7 @@ class ControlPlane:
         """
         if not self.directory.exists():
             return
-        with self._lock():
+        with exclusive(self.directory / "lock"):
             self._daemons.stop(STOP_ORDER)
             if remove:
                 shutil.rmtree(self.directory)
@@ -205,19 +203,6 @@ class ControlPlane:
             raise RehearsalError(
                 f"there is no cluster in {self.directory}: bring the stack up first"
             ) from None
-
-    @contextlib.contextmanager
-    def _lock(self) -> Iterator[None]:
-        """Only one command at a time starts or stops this cluster; the lock ends with the process that holds it."""
-        while True:
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with self.directory.joinpath("lock").open("w") as file:
-                fcntl.flock(file, fcntl.LOCK_EX)
-                # Whoever held it before may have deleted the directory, and the lock with it.
-                with contextlib.suppress(FileNotFoundError):
-                    if os.path.samestat(os.fstat(file.fileno()), self.directory.joinpath("lock").stat()):
-                        yield
-                        return
 
     def _prepare(self) -> None:
         """Keys, token, port and kubeconfigs, each written once and whole."""
@@ -300,11 +285,11 @@ class ControlPlane:
     def _nodes_ready(self) -> bool:
         nodes = self._api.get(f"/api/v1/nodes?labelSelector={NODE_LABEL}") or {"items": []}
         ready = {
-            node["metadata"]["name"]
+            str(node["metadata"]["name"])
             for node in nodes["items"]
             if _condition(node, "Ready") and not node["spec"].get("taints")
         }
-        return ready == self._nodes.manifests().keys()
+        return ready == set(self._nodes.manifests())
 
     def _service_account_present(self) -> bool:
         return self._api.get("/api/v1/namespaces/default/serviceaccounts/default") is not None
