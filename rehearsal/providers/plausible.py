@@ -9,7 +9,7 @@ import hashlib
 import re
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
@@ -54,7 +54,7 @@ class Form:
 
     id: str = ""
     arn: str = ""
-    outputs: Mapping[str, str] | None = None
+    outputs: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 _ELB = "arn:aws:elasticloadbalancing:{region}:{account}"
@@ -287,9 +287,11 @@ class Subject:
     def name(self) -> str:
         """The name that the resource has in AWS: a naming input, else a generated one."""
         for naming in _NAMING:
-            value = self.inputs.get(naming)
+            value, prefix = self.inputs.get(naming), self.inputs.get(f"{naming}Prefix")
             if isinstance(value, str) and value:
                 return value
+            if isinstance(prefix, str) and prefix:
+                return f"{prefix}{self._decimal('name', 26)}"
         return f"{self.logical_name}-{self._digest('name', 7)}"
 
     @cached_property
@@ -331,13 +333,12 @@ class Subject:
             return self._domain_validation_options()
         return self._value(name, name, kind)
 
-    def nested(self, path: str) -> "Mapping[str, Json]":
+    def nested(self, path: str) -> Mapping[str, Json]:
         """Computed properties of an object that was given as input, by name; ``path`` is the object's."""
         prefix = f"{path}."
-        own = self._form.outputs or {}
         return {
             key.removeprefix(prefix): self._render(template)
-            for key, template in own.items()
+            for key, template in self._form.outputs.items()
             if key.startswith(prefix) and "." not in key.removeprefix(prefix)
         }
 
@@ -377,7 +378,7 @@ class Subject:
         return 0.0
 
     def _string(self, path: str, name: str) -> str:
-        own = (self._form.outputs or {}).get(path)
+        own = self._form.outputs.get(path)
         if own is not None:
             return self._render(own)
         if path == "arn":

@@ -41,7 +41,7 @@ from rehearsal.providers.differences import differences
 from rehearsal.providers.naming import automatic_name, naming_property
 from rehearsal.providers.plausible import Json, Subject
 from rehearsal.providers.schema import Kind, ResourceSchema, Schema, SchemaError, Type
-from rehearsal.providers.server import OLD_INPUTS, RefusalError, serve
+from rehearsal.providers.server import OLD_INPUTS, RefusalError, serve, type_token
 from rehearsal.providers.values import (
     UNKNOWN,
     Values,
@@ -90,7 +90,7 @@ class Recorder(Provider):
     async def check(self, request: CheckRequest) -> CheckResponse:
         """Names what was left unnamed, then refuses what the SDK knows to be wrong."""
         try:
-            resource = self._schema.resource(request.type)
+            resource = self._schema.resource(type_token(request.urn))
         except SchemaError as error:
             return CheckResponse(inputs=request.new_inputs, failures=[CheckFailure("", str(error))])
         inputs = self._named(resource, request)
@@ -98,7 +98,7 @@ class Recorder(Provider):
 
     async def diff(self, request: DiffRequest) -> DiffResponse:
         """Compares inputs with inputs; outputs count only where the real world's have changed."""
-        resource = self._schema.resource(request.type)
+        resource = self._schema.resource(type_token(request.urn))
         outputs = {name: value for name, value in request.old_state.items() if name != OLD_INPUTS}
         old = dict(members(request.old_state.get(OLD_INPUTS, PropertyValue({}))) or {})
         new = dict(request.new_inputs)
@@ -119,14 +119,14 @@ class Recorder(Provider):
 
     async def create(self, request: CreateRequest) -> CreateResponse:
         """Inputs as given, the rest plausible; in a preview the rest is unknown."""
-        resource = self._schema.resource(request.type)
+        resource = self._schema.resource(type_token(request.urn))
         subject = self._subject(resource, request.urn, request.name, request.properties)
         outputs = self._outputs(resource, subject, request.properties, {}, preview=request.preview)
         return CreateResponse(resource_id="" if request.preview else subject.id, properties=outputs)
 
     async def update(self, request: UpdateRequest) -> UpdateResponse:
         """New inputs; identifiers and all else that was computed stay."""
-        resource = self._schema.resource(request.type)
+        resource = self._schema.resource(type_token(request.urn))
         subject = self._subject(resource, request.urn, request.name, request.news)
         return UpdateResponse(
             self._outputs(resource, subject, request.news, request.olds, preview=request.preview)
@@ -139,7 +139,7 @@ class Recorder(Provider):
         """What the state says. Raises ``RefusalError`` for a resource that no state knows, as an import asks for."""
         if not request.properties and not request.inputs:
             raise RefusalError(
-                f"rehearsal: reading {request.type} `{request.resource_id}` would ask a real account"
+                f"rehearsal: reading {type_token(request.urn)} `{request.resource_id}` would ask a real account"
             )
         return ReadResponse(request.resource_id, request.properties, request.inputs)
 

@@ -193,7 +193,7 @@ def _object_properties(root: Path, file: Path, class_name: str) -> Properties:
 
 
 def _getters(root: Path, file: Path, source: str, *, is_input: bool) -> Properties:
-    body = ast.parse(f"if True:\n{source}").body
+    body = ast.parse(f"if True:\n    pass\n{source}").body
     statements = body[0].body if body and isinstance(body[0], ast.If) else []
     functions = [statement for statement in statements if isinstance(statement, ast.FunctionDef)]
     required = {name for function in functions if function.name == "__init__" for name in _required(function)}
@@ -312,7 +312,8 @@ _REPLACES = re.compile(
     re.IGNORECASE,
 )
 _CONDITIONAL = re.compile(
-    r"\b(?:if (?!changed|modified)|when (?!changed|modified)|decreas|adding|removing|disabling|without)\w*",
+    r"\b(?:if (?!changed|modified)|when (?!changed|modified)|decreas|adding|delet|remov|disabl|of type|without"
+    r"|exception of|between|changing from|empty string|new for|deployment of)",
     re.IGNORECASE,
 )
 

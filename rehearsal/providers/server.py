@@ -21,6 +21,11 @@ OLD_INPUTS = "__inputs"
 _MESSAGE_BYTES = 400 * 1024 * 1024
 
 
+def type_token(urn: str) -> str:
+    """The type of the resource itself: ``aws:kms/key:Key``, without the types of the components that it is in."""
+    return urn.split("::")[2].rsplit("$", 1)[-1]
+
+
 class RefusalError(Exception):
     """A call that the provider will not do, with the sentence that a person should read."""
 
