@@ -41,6 +41,8 @@ class PrivateBucketArgs:
 
     bucket_prefix: str
     """How the bucket's name begins; cut where it leaves no room for a unique end."""
+    region: str
+    """AWS region, such as `eu-west-1`."""
     kms_key_arn: pulumi.Input[str] | None
     """Key that encrypts the objects; None is the key that S3 manages, for writers that support no other."""
     versioned: bool
@@ -70,6 +72,7 @@ class PrivateBucket(pulumi.ComponentResource):
             name,
             bucket_prefix=f"{fit(args.bucket_prefix, BUCKET_NAME_LENGTH.value - _UNIQUE_END - 1)}-",
             force_destroy=not args.protect,
+            region=args.region,
             tags={**args.tags, "Name": name},
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
@@ -81,24 +84,28 @@ class PrivateBucket(pulumi.ComponentResource):
             block_public_policy=True,
             ignore_public_acls=True,
             restrict_public_buckets=True,
+            region=args.region,
             opts=child,
         )
         owned = aws.s3.BucketOwnershipControls(
             f"{name}-ownership",
             bucket=bucket.bucket,
             rule=aws.s3.BucketOwnershipControlsRuleArgs(object_ownership="BucketOwnerEnforced"),
+            region=args.region,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[blocked]),
         )
         aws.s3.BucketPolicy(
             f"{name}-policy",
             bucket=bucket.bucket,
             policy=_policy(bucket.arn, args.delivery),
+            region=args.region,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[owned]),
         )
         aws.s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
             bucket=bucket.bucket,
             rules=[_encryption(args.kms_key_arn)],
+            region=args.region,
             opts=child,
         )
         after: list[pulumi.Resource] = []
@@ -107,6 +114,7 @@ class PrivateBucket(pulumi.ComponentResource):
                 f"{name}-versioning",
                 bucket=bucket.bucket,
                 versioning_configuration=aws.s3.BucketVersioningVersioningConfigurationArgs(status="Enabled"),
+                region=args.region,
                 opts=child,
             )
             after.append(versioning)
@@ -114,6 +122,7 @@ class PrivateBucket(pulumi.ComponentResource):
             f"{name}-lifecycle",
             bucket=bucket.bucket,
             rules=[*args.lifecycle, _abort_uploads()],
+            region=args.region,
             opts=pulumi.ResourceOptions(parent=self, depends_on=after),
         )
 

@@ -45,6 +45,8 @@ class FilesBucketArgs:
 
     bucket_prefix: str
     """How the bucket's name begins, such as `quikapp-live-files`."""
+    region: str
+    """AWS region, such as `eu-west-1`."""
     protect: bool
     """Whether bucket and key refuse to be destroyed; where not, they go together with what they hold."""
     tags: Mapping[str, str]
@@ -59,11 +61,12 @@ class FilesBucket(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: FilesBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("quikapp:storage:FilesBucket", name, None, opts)
-        key = _key(name, "Files of the application", parent=self, protect=args.protect, tags=args.tags)
+        key = _key(name, "Files of the application", parent=self, args=args)
         bucket = PrivateBucket(
             name,
             PrivateBucketArgs(
                 bucket_prefix=args.bucket_prefix,
+                region=args.region,
                 kms_key_arn=key.arn,
                 versioned=True,
                 lifecycle=[_expire_noncurrent(FILES_UNDO_DAYS), drop_delete_markers()],
@@ -90,6 +93,8 @@ class BackupBucketArgs:
 
     bucket_prefix: str
     """How the bucket's name begins, such as `quikapp-live-backup`."""
+    region: str
+    """AWS region, such as `eu-west-1`."""
     retention_days: int = retention_days(Data.FILES)
     """Days that a backup is kept, counted from its creation; the page promises 90."""
     protect: bool = True
@@ -114,11 +119,12 @@ class BackupBucket(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: BackupBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("quikapp:storage:BackupBucket", name, None, opts)
-        key = _key(name, "Backups", parent=self, protect=args.protect, tags=args.tags)
+        key = _key(name, "Backups", parent=self, args=args)
         bucket = PrivateBucket(
             name,
             PrivateBucketArgs(
                 bucket_prefix=args.bucket_prefix,
+                region=args.region,
                 kms_key_arn=key.arn,
                 versioned=True,
                 lifecycle=[
@@ -157,6 +163,8 @@ class StorageArgs:
 
     bucket_prefix: str
     """How both buckets' names begin, such as `quikapp-live`."""
+    region: str
+    """AWS region, such as `eu-west-1`."""
     retention_days: int
     """Days that a backup of the files is kept."""
     protect: bool
@@ -180,7 +188,10 @@ class Storage(pulumi.ComponentResource):
         self.files = FilesBucket(
             f"{name}-files",
             FilesBucketArgs(
-                bucket_prefix=f"{args.bucket_prefix}-files", protect=args.protect, tags=args.tags
+                bucket_prefix=f"{args.bucket_prefix}-files",
+                region=args.region,
+                protect=args.protect,
+                tags=args.tags,
             ),
             opts=child,
         )
@@ -188,6 +199,7 @@ class Storage(pulumi.ComponentResource):
             f"{name}-backup",
             BackupBucketArgs(
                 bucket_prefix=f"{args.bucket_prefix}-backup",
+                region=args.region,
                 retention_days=args.retention_days,
                 protect=args.protect,
                 tags=args.tags,
@@ -200,15 +212,16 @@ class Storage(pulumi.ComponentResource):
 
 
 def _key(
-    name: str, description: str, *, parent: pulumi.Resource, protect: bool, tags: Mapping[str, str]
+    name: str, description: str, *, parent: pulumi.Resource, args: FilesBucketArgs | BackupBucketArgs
 ) -> aws.kms.Key:
     return aws.kms.Key(
         f"{name}-key",
         description=f"{description}: {name}",
         enable_key_rotation=True,
         deletion_window_in_days=KEY_DELETION_DAYS,
-        tags={**tags, "Name": name},
-        opts=pulumi.ResourceOptions(parent=parent, protect=protect),
+        region=args.region,
+        tags={**args.tags, "Name": name},
+        opts=pulumi.ResourceOptions(parent=parent, protect=args.protect),
     )
 
 
