@@ -12,6 +12,7 @@ import pulumi_aws as aws
 
 from components.policies import Arn, log_key_policy, trust_policy
 from operations.limits import DATABASE_CLUSTER_NAME_LENGTH, ROLE_NAME_LENGTH
+from operations.metrics import LATENCY_P99
 from operations.naming import join
 from operations.versions import AURORA_POSTGRESQL
 
@@ -25,7 +26,7 @@ BACKUP_WINDOW: Final = "01:00-02:00"
 """When the daily snapshot is taken, UTC; continuous backup knows no window."""
 
 MAINTENANCE_START: Final = datetime(2000, 1, 2, 3)
-"""Sunday, 03:00 UTC: only weekday and time count."""
+"""03:00 UTC of a Sunday: the date means nothing else."""
 
 MAINTENANCE_LENGTH: Final = timedelta(minutes=30)
 """The shortest window that RDS takes. Each instance has one of its own, so no two are restarted at the same time.
@@ -42,8 +43,8 @@ Source: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_Databa
 ENHANCED_MONITORING_SECONDS: Final = 60
 """Time between two measurements of an instance's operating system."""
 
-SLOW_STATEMENT_MILLISECONDS: Final = 500
-"""Statements that take this long are logged: the API's own latency is critical from here on."""
+SLOW_STATEMENT_MILLISECONDS: Final = round(LATENCY_P99.critical * 1000)
+"""Statements that take this long are logged: alone they make the API's latency critical."""
 
 PARAMETERS: Final[Mapping[str, str]] = {
     "rds.force_ssl": "1",
@@ -360,7 +361,7 @@ class Database(pulumi.ComponentResource):
 def maintenance_window(index: int) -> str:
     """When RDS may restart an instance, UTC, such as `sun:03:00-sun:03:30` for the first of them, 0 to 15."""
     start = MAINTENANCE_START + index * MAINTENANCE_LENGTH
-    return "-".join(f"{moment:%a:%H:%M}".lower() for moment in (start, start + MAINTENANCE_LENGTH))
+    return f"sun:{start:%H:%M}-sun:{start + MAINTENANCE_LENGTH:%H:%M}"
 
 
 def _instance_class(size: Size) -> str:
