@@ -74,9 +74,8 @@ class SettingsError(pulumi.RunError):
     def __init__(self, stack: str, faults: Sequence[Fault]) -> None:
         self.faults: Final = tuple(faults)
         count = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        super().__init__(
-            "\n".join((f"Pulumi.{stack}.yaml has {count}:", *(f"  {fault}" for fault in faults)))
-        )
+        name = stack if stack.isprintable() else show(stack)
+        super().__init__("\n".join((f"Pulumi.{name}.yaml has {count}:", *(f"  {fault}" for fault in faults))))
 
 
 @dataclass(frozen=True)
@@ -177,7 +176,7 @@ def _value(name: str, text: str) -> object:
 
 def _faults(key: str, annotation: object, refusal: ValidationError) -> Iterator[Fault]:
     errors = refusal.errors(include_url=False)
-    inner = {error["loc"][:-1] for error in errors}
+    inner = {error["loc"][:-1] for error in errors if error["loc"]}
     for error in errors:
         # A list whose entry was refused is not too short as well.
         if not (error["type"] == "too_short" and error["loc"] in inner):
@@ -185,8 +184,10 @@ def _faults(key: str, annotation: object, refusal: ValidationError) -> Iterator[
 
 
 def _fault(key: str, annotation: object, error: ErrorDetails) -> Fault:
-    # Pydantic marks an error in a key, not its value, by a last step "[key]".
-    path = [step for step in error["loc"] if step != "[key]"]
+    path = list(error["loc"])
+    # Pydantic marks an error in a key, not its value, by a last step "[key]"; a file may have a key of that name.
+    if path[-1:] == ["[key]"] and error["type"] != "extra_forbidden":
+        path.pop()
     where = key + "".join(f"[{step}]" if isinstance(step, int) else f".{_name(step)}" for step in path)
     kind = error["type"]
     given: object = error["input"]

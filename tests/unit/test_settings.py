@@ -1,0 +1,942 @@
+"""A stack file is either turned into facts that keep every rule, or refused with all its faults."""
+
+import asyncio
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pulumi
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from hypothesis.strategies import DataObject, SearchStrategy
+
+from operations.facts import EnvironmentFacts
+from settings import KEYS, Settings, SettingsError, load, parse
+from tests.unit.stack_configuration import (
+    ABSENT,
+    SECRET,
+    SECRETS,
+    STACKS,
+    Document,
+    changed,
+    configuration,
+    document,
+)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A fault that a person may make, and the report of it, word for word."""
+
+    name: str
+    stack: str
+    changes: Mapping[str, Any]
+    report: tuple[str, ...]
+
+
+FAULTS = (
+    Case(
+        "an unknown stack",
+        "prod",
+        {},
+        ('stack = "prod": is no known environment; allowed: dev, qa, uat, staging, live',),
+    ),
+    Case("no region", "live", {"aws:region": ABSENT}, ("aws:region: is missing",)),
+    Case(
+        "a region that is none",
+        "live",
+        {"aws:region": "europe"},
+        ('aws:region = "europe": allowed is the name of an AWS region such as eu-west-1',),
+    ),
+    Case("a missing group", "live", {"quikapp:network": ABSENT}, ("quikapp:network: is missing",)),
+    Case(
+        "an unknown group",
+        "live",
+        {"quikapp:netwrok": {}},
+        ("quikapp:netwrok: is no known key; did you mean network?",),
+    ),
+    Case(
+        "a group that is no map",
+        "live",
+        {"quikapp:network": "10.50.0.0/16"},
+        ("quikapp:network = \"b'10.50.0.0/16'\": allowed is a map",),
+    ),
+    Case(
+        "a group that is a list",
+        "live",
+        {"quikapp:network": [1]},
+        ("quikapp:network = [1]: allowed is a map",),
+    ),
+    Case(
+        "an SLA of 101",
+        "live",
+        {"quikapp:environment.sla": 101},
+        ("quikapp:environment.sla = 101: allowed is less than 100",),
+    ),
+    Case(
+        "an SLA of 100",
+        "live",
+        {"quikapp:environment.sla": 100},
+        ("quikapp:environment.sla = 100: allowed is less than 100",),
+    ),
+    Case(
+        "an SLA of 0",
+        "live",
+        {"quikapp:environment.sla": 0},
+        ("quikapp:environment.sla = 0: allowed is more than 0",),
+    ),
+    Case(
+        "an SLA in quotes",
+        "live",
+        {"quikapp:environment.sla": "99.99"},
+        ('quikapp:environment.sla = "99.99": allowed is a number',),
+    ),
+    Case(
+        "an SLA below the promise",
+        "live",
+        {"quikapp:environment.sla": 99.9},
+        ("quikapp:environment.sla = 99.9: the operations page promises at least 99.99 for live",),
+    ),
+    Case(
+        "no SLA where one is promised",
+        "qa",
+        {"quikapp:environment.sla": "none"},
+        ('quikapp:environment.sla = "none": the operations page promises at least 95 for qa',),
+    ),
+    Case(
+        "a gate that is none",
+        "live",
+        {"quikapp:environment.gate": "committee"},
+        ('quikapp:environment.gate = "committee": is no known value; allowed: auto, manual, approval, cab',),
+    ),
+    Case(
+        "a gate less strict than promised",
+        "staging",
+        {"quikapp:environment.gate": "manual"},
+        (
+            'quikapp:environment.gate = "manual": the operations page promises approval for staging; allowed: approval, cab',
+        ),
+    ),
+    Case(
+        "recovery at home",
+        "live",
+        {"quikapp:environment.recoveryRegion": "eu-west-1"},
+        ('quikapp:environment.recoveryRegion = "eu-west-1": allowed is another region than aws:region',),
+    ),
+    Case(
+        "recovery nowhere",
+        "live",
+        {"quikapp:environment.recoveryRegion": "mars-north-1"},
+        (
+            'quikapp:environment.recoveryRegion = "mars-north-1": allowed is the name of an AWS region such as eu-west-1',
+        ),
+    ),
+    Case(
+        "a misspelt fact",
+        "live",
+        {"quikapp:environment.recoveryRegoin": "eu-central-1", "quikapp:environment.recoveryRegion": ABSENT},
+        (
+            "quikapp:environment.recoveryRegion: is missing",
+            'quikapp:environment.recoveryRegoin = "eu-central-1": is no known key; did you mean recoveryRegion?',
+        ),
+    ),
+    Case(
+        "a fact in Python's spelling",
+        "live",
+        {"quikapp:environment.cost_center": "x"},
+        ('quikapp:environment.cost_center = "x": is no known key; did you mean costCenter?',),
+    ),
+    Case(
+        "an owner that no tag takes",
+        "live",
+        {"quikapp:environment.owner": "a*b"},
+        (
+            'quikapp:environment.owner = "a*b": allowed is the value of an AWS tag: letters, digits, inner spaces and + = . _ : / @ -',
+        ),
+    ),
+    Case(
+        "a VPC that is too large",
+        "live",
+        {"quikapp:network.cidr": "10.0.0.0/8"},
+        ('quikapp:network.cidr = "10.0.0.0/8": allowed is a /16 to a /20',),
+    ),
+    Case(
+        "a VPC that is too small",
+        "live",
+        {"quikapp:network.cidr": "10.50.0.0/21"},
+        ('quikapp:network.cidr = "10.50.0.0/21": allowed is a /16 to a /20',),
+    ),
+    Case(
+        "a VPC of public addresses",
+        "live",
+        {"quikapp:network.cidr": "8.8.0.0/16"},
+        (
+            'quikapp:network.cidr = "8.8.0.0/16": allowed is a part of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 (RFC 1918)',
+        ),
+    ),
+    Case(
+        "a VPC over the Service range",
+        "live",
+        {"quikapp:network.cidr": "172.20.0.0/16"},
+        (
+            'quikapp:network.cidr = "172.20.0.0/16": overlaps 172.20.0.0/16, from which EKS numbers Kubernetes Services',
+        ),
+    ),
+    Case(
+        "a network with host bits",
+        "live",
+        {"quikapp:network.cidr": "10.50.0.1/16"},
+        (
+            'quikapp:network.cidr = "10.50.0.1/16": allowed is a network such as 10.50.0.0/16, with no bit set beyond its prefix',
+        ),
+    ),
+    Case(
+        "a network that is none",
+        "live",
+        {"quikapp:network.cidr": "ten"},
+        (
+            'quikapp:network.cidr = "ten": allowed is a network such as 10.50.0.0/16, with no bit set beyond its prefix',
+        ),
+    ),
+    Case(
+        "a VPC with too few addresses for the pods",
+        "live",
+        {
+            "quikapp:network.cidr": "10.50.0.0/20",
+            "quikapp:sizing.replicas.max": 300,
+            "quikapp:cluster.cpuLimit": 1000,
+            "quikapp:cluster.memoryLimitGib": 1000,
+            "quikapp:traffic.quotas": {"targetsPerLoadBalancer": 2000},
+        },
+        ('quikapp:network.cidr = "10.50.0.0/20": has room for 1024 pods; the services grow to 1200',),
+    ),
+    Case(
+        "one zone",
+        "dev",
+        {"quikapp:network.zones": ["a"]},
+        ('quikapp:network.zones = ["a"]: takes at least 2',),
+    ),
+    Case(
+        "two zones for 99.99",
+        "live",
+        {"quikapp:network.zones": ["a", "b"], "quikapp:network.natGateways": 2},
+        ('quikapp:network.zones = ["a", "b"]: an SLA of 99.99 takes at least 3 zones',),
+    ),
+    Case(
+        "a zone twice",
+        "live",
+        {"quikapp:network.zones": ["a", "b", "b"]},
+        ("quikapp:network: zones names b twice",),
+    ),
+    Case(
+        "a zone that no region has",
+        "live",
+        {"quikapp:network.zones": ["a", "b", "z"]},
+        ('quikapp:network.zones[2] = "z": allowed is the letter of a zone of the region, a to f',),
+    ),
+    Case(
+        "zones as text",
+        "live",
+        {"quikapp:network.zones": "a, b, c"},
+        ('quikapp:network.zones = "a, b, c": allowed is a list',),
+    ),
+    Case(
+        "fewer gateways than zones for 99.99",
+        "live",
+        {"quikapp:network.natGateways": 1},
+        ("quikapp:network.natGateways = 1: an SLA of 99.99 takes one NAT gateway for each of the 3 zones",),
+    ),
+    Case(
+        "a number of gateways between one and all",
+        "live",
+        {"quikapp:network.natGateways": 2},
+        ("quikapp:network: natGateways is 2; allowed are 1 for all zones, or 3, one for each",),
+    ),
+    Case(
+        "no gateway",
+        "dev",
+        {"quikapp:network.natGateways": 0},
+        ("quikapp:network.natGateways = 0: allowed is at least 1",),
+    ),
+    Case(
+        "a limit with a fraction",
+        "live",
+        {"quikapp:cluster.cpuLimit": 100.5},
+        ("quikapp:cluster.cpuLimit = 100.5: allowed is a whole number",),
+    ),
+    Case(
+        "a limit below what the services take",
+        "live",
+        {"quikapp:cluster.cpuLimit": 64, "quikapp:cluster.memoryLimitGib": 64},
+        (
+            "quikapp:cluster.cpuLimit = 64: the services in both slots grow to 90 cores",
+            "quikapp:cluster.memoryLimitGib = 64: the services in both slots grow to 90 GiB",
+        ),
+    ),
+    Case(
+        "no administrator",
+        "live",
+        {"quikapp:cluster.administrators": []},
+        ("quikapp:cluster.administrators = []: takes at least 1",),
+    ),
+    Case(
+        "a session as administrator",
+        "live",
+        {"quikapp:cluster.administrators": ["arn:aws:sts::111122223333:assumed-role/x/y"]},
+        (
+            'quikapp:cluster.administrators[0] = "arn:aws:sts::111122223333:assumed-role/x/y": allowed is the ARN of an IAM role or user; EKS takes no session of one (arn:aws:sts::…:assumed-role/…)',
+        ),
+    ),
+    Case(
+        "a principal twice",
+        "live",
+        {"quikapp:cluster.viewers": ["arn:aws:iam::111122223333:role/quikapp-live-administrators"]},
+        (
+            "quikapp:cluster: arn:aws:iam::111122223333:role/quikapp-live-administrators is named twice; EKS takes one access entry for each principal",
+        ),
+    ),
+    Case(
+        "an API open to the world",
+        "live",
+        {"quikapp:cluster.apiAccessCidrs": ["0.0.0.0/0"]},
+        (
+            'quikapp:cluster.apiAccessCidrs[0] = "0.0.0.0/0": allowed is a /16 or smaller: the cluster\'s API is not open to the world',
+        ),
+    ),
+    Case(
+        "an API open to a private range",
+        "live",
+        {"quikapp:cluster.apiAccessCidrs": ["10.0.0.0/16"]},
+        (
+            'quikapp:cluster.apiAccessCidrs[0] = "10.0.0.0/16": allowed is a public range: the VPC reaches the API from within, other private ones never do',
+        ),
+    ),
+    Case(
+        "access ranges that overlap",
+        "live",
+        {"quikapp:cluster.apiAccessCidrs": ["203.0.113.0/24", "203.0.113.128/25"]},
+        ("quikapp:cluster: apiAccessCidrs 203.0.113.0/24 and 203.0.113.128/25 overlap",),
+    ),
+    Case(
+        "no deletion protection for 99.9",
+        "staging",
+        {"quikapp:cluster.deletionProtection": False},
+        ("quikapp:cluster.deletionProtection = false: an SLA of 99.9 takes deletion protection",),
+    ),
+    Case(
+        "a flag that is no flag",
+        "live",
+        {"quikapp:cluster.deletionProtection": "yes"},
+        ('quikapp:cluster.deletionProtection = "yes": allowed is true or false',),
+    ),
+    Case(
+        "a domain that is none",
+        "live",
+        {"quikapp:traffic.domain": "quikapp"},
+        (
+            'quikapp:traffic.domain = "quikapp": allowed is a domain name in lower case, such as live.quikapp.example',
+        ),
+    ),
+    Case(
+        "a domain too long for a certificate",
+        "live",
+        {"quikapp:traffic.domain": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example"},
+        (
+            'quikapp:traffic.domain = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa.example": 68 characters long; allowed are 64 (https://docs.aws.amazon.com/acm/latest/APIReference/API_RequestCertificate.html)',
+        ),
+    ),
+    Case(
+        "neither zone nor certificate",
+        "live",
+        {"quikapp:traffic.hostedZoneId": ABSENT},
+        ("quikapp:traffic: hostedZoneId or certificateArn is missing; without one HTTPS has no certificate",),
+    ),
+    Case(
+        "a hosted zone that is none",
+        "live",
+        {"quikapp:traffic.hostedZoneId": "quikapp.example"},
+        (
+            'quikapp:traffic.hostedZoneId = "quikapp.example": allowed is the id of a Route 53 hosted zone, Z…',
+        ),
+    ),
+    Case(
+        "a certificate of another region",
+        "live",
+        {"quikapp:traffic.certificateArn": "arn:aws:acm:us-east-1:111122223333:certificate/0a1b"},
+        (
+            'quikapp:traffic.certificateArn = "arn:aws:acm:us-east-1:111122223333:certificate/0a1b": the load balancer takes certificates of its own region, eu-west-1',
+        ),
+    ),
+    Case(
+        "no firewall for 99.9",
+        "staging",
+        {"quikapp:traffic.waf": False},
+        ("quikapp:traffic.waf = false: an SLA of 99.9 takes a web application firewall",),
+    ),
+    Case(
+        "more services than target groups",
+        "live",
+        {
+            "quikapp:traffic.quotas": {
+                "targetGroupsPerLoadBalancer": 3,
+                "rulesPerLoadBalancer": 1,
+                "targetsPerLoadBalancer": 100,
+            }
+        },
+        (
+            "quikapp:traffic.quotas.rulesPerLoadBalancer = 1: 2 services in two slots need 2 rules",
+            "quikapp:traffic.quotas.targetGroupsPerLoadBalancer = 3: 2 services in two slots need 4 target groups",
+            "quikapp:traffic.quotas.targetsPerLoadBalancer = 100: 2 services in two slots need 240 targets",
+        ),
+    ),
+    Case(
+        "weights of 99",
+        "live",
+        {"quikapp:release.green.weight": 0, "quikapp:release.blue.weight": 99},
+        ("quikapp:release: the weights of blue (99) and green (0) sum to 99; they must sum to 100",),
+    ),
+    Case(
+        "weights of 200",
+        "live",
+        {"quikapp:release.green.weight": 100},
+        ("quikapp:release: the weights of blue (100) and green (100) sum to 200; they must sum to 100",),
+    ),
+    Case(
+        "a weight of 101",
+        "live",
+        {"quikapp:release.blue.weight": 101},
+        ("quikapp:release.blue.weight = 101: allowed is at most 100",),
+    ),
+    Case(
+        "a weight below 0",
+        "live",
+        {"quikapp:release.green.weight": -1},
+        ("quikapp:release.green.weight = -1: allowed is at least 0",),
+    ),
+    Case(
+        "a version that is no version",
+        "live",
+        {"quikapp:release.green.version": "2.4"},
+        ('quikapp:release.green.version = "2.4": allowed is a version such as v2.4.0 or v2.4.0-rc.1',),
+    ),
+    Case(
+        "a version too long for a label",
+        "live",
+        {
+            "quikapp:release.green.version": "v1.0.0-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+        },
+        (
+            'quikapp:release.green.version = "v1.0.0-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa": 67 characters long; allowed are 63 (https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/)',
+        ),
+    ),
+    Case(
+        "a slot without a version",
+        "live",
+        {"quikapp:release.green.version": ABSENT},
+        ("quikapp:release.green.version: is missing",),
+    ),
+    Case(
+        "shared traffic with an at-once switch",
+        "dev",
+        {"quikapp:release.blue.weight": 5, "quikapp:release.green.weight": 95},
+        (
+            "quikapp:release.blue.weight = 5: switch: at-once never shares traffic; allowed: 0, 100",
+            "quikapp:release.green.weight = 95: switch: at-once never shares traffic; allowed: 0, 100",
+        ),
+    ),
+    Case(
+        "a ladder to a cold slot",
+        "live",
+        {"quikapp:release.standby": "cold"},
+        (
+            'quikapp:release.standby = "cold": switch: ladder shares traffic with the standby slot; allowed: warm, full',
+        ),
+    ),
+    Case(
+        "a capacity that serves nobody",
+        "live",
+        {"quikapp:release.green.capacity": "serving"},
+        ("quikapp:release.green: a slot without weight does not serve; allowed are full, warm, cold",),
+    ),
+    Case(
+        "a cold slot with weight",
+        "live",
+        {"quikapp:release.blue.capacity": "cold"},
+        ("quikapp:release.blue: a slot with weight is serving; leave capacity out, or set the weight to 0",),
+    ),
+    Case(
+        "more replicas at least than at most",
+        "live",
+        {"quikapp:sizing.replicas": {"min": 9, "max": 6}},
+        ("quikapp:sizing.replicas: min 9 is greater than max 6",),
+    ),
+    Case(
+        "fewer replicas than zones for 99.99",
+        "live",
+        {"quikapp:sizing.replicas.min": 2, "quikapp:services.web.replicas": {"min": 1, "max": 9}},
+        (
+            "quikapp:sizing.replicas.min = 2: an SLA of 99.99 takes at least one replica in each of the 3 zones",
+            "quikapp:services.web.replicas.min = 1: an SLA of 99.99 takes at least one replica in each of the 3 zones",
+        ),
+    ),
+    Case(
+        "no replica",
+        "dev",
+        {"quikapp:sizing.replicas.min": 0},
+        ("quikapp:sizing.replicas.min = 0: allowed is at least 1",),
+    ),
+    Case(
+        "two services on one path",
+        "live",
+        {"quikapp:services.web.path": "/api"},
+        ('quikapp:services.web.path = "/api": the service api has this path already',),
+    ),
+    Case(
+        "a path without a slash",
+        "live",
+        {"quikapp:services.web.path": "web"},
+        (
+            'quikapp:services.web.path = "web": allowed is a path that begins with a slash, does not end in one, and has no wildcard',
+        ),
+    ),
+    Case(
+        "a path with a wildcard",
+        "live",
+        {"quikapp:services.web.path": "/web/*"},
+        (
+            'quikapp:services.web.path = "/web/*": allowed is a path that begins with a slash, does not end in one, and has no wildcard',
+        ),
+    ),
+    Case(
+        "an image with a tag",
+        "live",
+        {"quikapp:services.web.image": "registry.example/web:v1"},
+        (
+            'quikapp:services.web.image = "registry.example/web:v1": allowed is a registry and a repository, without tag and digest: the slot\'s version is the tag',
+        ),
+    ),
+    Case(
+        "a privileged port",
+        "live",
+        {"quikapp:services.web.port": 80},
+        ("quikapp:services.web.port = 80: allowed is at least 1024",),
+    ),
+    Case(
+        "a port that is none",
+        "live",
+        {"quikapp:services.web.port": 70000},
+        ("quikapp:services.web.port = 70000: allowed is at most 65535",),
+    ),
+    Case(
+        "a use that is none",
+        "live",
+        {"quikapp:services.api.uses": ["databse"]},
+        ('quikapp:services.api.uses[0] = "databse": is no known value; did you mean database?',),
+    ),
+    Case(
+        "a service name that no DNS takes",
+        "live",
+        {
+            "quikapp:services.Web": {
+                "image": "r.example/w",
+                "port": 8080,
+                "path": "/w",
+                "healthPath": "/h",
+                "resources": {"cpuMillicores": 100, "memoryMib": 100},
+            }
+        },
+        (
+            'quikapp:services.Web = "Web": allowed is a DNS label: lower-case letters, digits and hyphens, beginning with a letter',
+        ),
+    ),
+    Case(
+        "a misspelt fact of a service",
+        "live",
+        {"quikapp:services.web.helthPath": "/x"},
+        ('quikapp:services.web.helthPath = "/x": is no known key; did you mean healthPath?',),
+    ),
+    Case(
+        "no service",
+        "live",
+        {"quikapp:services": {}, SECRET: ABSENT},
+        ("quikapp:services = {}: takes at least 1",),
+    ),
+    Case(
+        "memory of nothing",
+        "live",
+        {"quikapp:services.web.resources.memoryMib": 0},
+        ("quikapp:services.web.resources.memoryMib = 0: allowed is at least 16",),
+    ),
+    Case(
+        "an environment variable that is none",
+        "live",
+        {"quikapp:services.web.env": {"1A": "x"}},
+        (
+            'quikapp:services.web.env.1A = "1A": allowed is the name of an environment variable: letters, digits and underscores, not beginning with a digit',
+        ),
+    ),
+    Case(
+        "one instance for 99",
+        "uat",
+        {"quikapp:database.instances": 1},
+        (
+            "quikapp:database.instances = 1: an SLA of 99 takes at least 2: a writer, and a reader to fail over to",
+        ),
+    ),
+    Case(
+        "too many instances",
+        "live",
+        {"quikapp:database.instances": 17},
+        ("quikapp:database.instances = 17: allowed is at most 16",),
+    ),
+    Case(
+        "two sizes of database",
+        "live",
+        {"quikapp:database.serverless": {"minAcu": 1, "maxAcu": 2}},
+        ("quikapp:database: allowed is either instanceClass or serverless",),
+    ),
+    Case(
+        "no size of database",
+        "live",
+        {"quikapp:database.instanceClass": ABSENT},
+        ("quikapp:database: allowed is either instanceClass or serverless",),
+    ),
+    Case(
+        "an instance class that is none",
+        "live",
+        {"quikapp:database.instanceClass": "large"},
+        ('quikapp:database.instanceClass = "large": allowed is an RDS instance class such as db.r8g.large',),
+    ),
+    Case(
+        "capacity beyond Aurora's",
+        "dev",
+        {"quikapp:database.serverless.maxAcu": 512},
+        ("quikapp:database.serverless.maxAcu = 512: allowed is at most 256",),
+    ),
+    Case(
+        "capacity in odd steps",
+        "dev",
+        {"quikapp:database.serverless.maxAcu": 1.7},
+        ("quikapp:database.serverless.maxAcu = 1.7: allowed is a multiple of 0.5",),
+    ),
+    Case(
+        "capacity upside down",
+        "dev",
+        {"quikapp:database.serverless.minAcu": 8},
+        ("quikapp:database.serverless: minAcu 8 is greater than maxAcu 2",),
+    ),
+    Case(
+        "recovery beyond RDS's",
+        "live",
+        {"quikapp:retention": {"databaseDays": 36}},
+        ("quikapp:retention.databaseDays = 36: allowed is at most 35",),
+    ),
+    Case(
+        "no recovery",
+        "live",
+        {"quikapp:retention": {"databaseDays": 0}},
+        ("quikapp:retention.databaseDays = 0: allowed is at least 1",),
+    ),
+    Case(
+        "files out of Glacier too soon",
+        "live",
+        {"quikapp:retention": {"filesDays": 30}},
+        ("quikapp:retention.filesDays = 30: allowed is at least 90",),
+    ),
+    Case(
+        "logs for a period that CloudWatch does not know",
+        "live",
+        {"quikapp:retention": {"logsDays": 31}},
+        (
+            "quikapp:retention.logsDays = 31: allowed are 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653 days (CloudWatch Logs)",
+        ),
+    ),
+    Case(
+        "one Prometheus for 99.9",
+        "staging",
+        {"quikapp:monitoring.prometheusReplicas": 1},
+        (
+            "quikapp:monitoring.prometheusReplicas = 1: an SLA of 99.9 takes at least 2, so that alerts survive one",
+        ),
+    ),
+    Case(
+        "no Prometheus",
+        "dev",
+        {"quikapp:monitoring.prometheusReplicas": 0},
+        ("quikapp:monitoring.prometheusReplicas = 0: allowed is at least 1",),
+    ),
+    Case(
+        "a missing secret",
+        "live",
+        {SECRET: ABSENT},
+        (
+            "secrets:session-signing-key: is missing; the service api names it: `pulumi config set --secret secrets:session-signing-key`",
+        ),
+    ),
+    Case(
+        "a secret that no service names",
+        "live",
+        {"secrets:session-signing-kye": "hunter2"},
+        ("secrets:session-signing-kye: is named by no service; did you mean session-signing-key?",),
+    ),
+)
+
+
+def refused(stack: str, document: Document, secret_keys: frozenset[str] = SECRETS) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as refusal:
+        parse(stack, configuration(document), secret_keys)
+    return tuple(str(fault) for fault in refusal.value.faults)
+
+
+@pytest.mark.parametrize("case", FAULTS, ids=lambda case: case.name)
+def test_a_fault_is_reported_word_for_word(case: Case) -> None:
+    given_file = changed(document("live" if case.stack == "prod" else case.stack), case.changes)
+    encrypted = frozenset(key for key in given_file if key.startswith("secrets:"))
+
+    assert refused(case.stack, given_file, encrypted) == case.report
+
+
+def test_there_are_many_faults_and_each_is_told_apart() -> None:
+    assert len({case.report for case in FAULTS}) >= 85
+
+
+def test_all_faults_of_a_file_are_in_one_report_in_the_order_of_its_keys() -> None:
+    given_file = changed(
+        document("live"),
+        {
+            "secrets:pin": "1234",
+            "quikapp:services.web.port": 80,
+            "quikapp:release.blue.version": "2",
+            "quikapp:network.cidr": "8.8.0.0/16",
+            "quikapp:network.natGateways": 0,
+            "quikapp:environment.gate": "auto",
+            "quikapp:database.instances": 0,
+            "aws:region": "eu",
+            "quikapp:sizing": ABSENT,
+            "quikapp:extra": 1,
+        },
+    )
+
+    assert refused("live", given_file) == (
+        'aws:region = "eu": allowed is the name of an AWS region such as eu-west-1',
+        'quikapp:environment.gate = "auto": the operations page promises cab for live; allowed: cab',
+        'quikapp:network.cidr = "8.8.0.0/16": allowed is a part of 10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 (RFC 1918)',
+        "quikapp:network.natGateways = 0: allowed is at least 1",
+        'quikapp:release.blue.version = "2": allowed is a version such as v2.4.0 or v2.4.0-rc.1',
+        "quikapp:sizing: is missing",
+        "quikapp:services.web.port = 80: allowed is at least 1024",
+        "quikapp:database.instances = 0: allowed is at least 1",
+        "quikapp:extra: is no known key; allowed: environment, network, cluster, traffic, release, sizing, services, "
+        "database, retention, monitoring",
+        "secrets:pin: is in plain text; set it anew with `pulumi config set --secret`",
+    )
+
+
+def test_a_bad_group_does_not_hide_what_is_wrong_between_the_others() -> None:
+    given_file = changed(document("live"), {"quikapp:network": ABSENT, "quikapp:traffic.waf": False})
+
+    assert refused("live", given_file) == (
+        "quikapp:network: is missing",
+        "quikapp:traffic.waf = false: an SLA of 99.99 takes a web application firewall",
+    )
+
+
+def test_the_report_does_not_depend_on_the_order_of_the_keys() -> None:
+    given_file = changed(
+        document("live"), {"quikapp:network.cidr": 1, "quikapp:x": 1, "quikapp:y": 1, SECRET: ABSENT}
+    )
+
+    assert refused("live", dict(reversed(given_file.items()))) == refused("live", given_file)
+
+
+def test_the_message_names_the_file_and_counts_its_faults() -> None:
+    with pytest.raises(SettingsError) as refusal:
+        parse("dev", configuration(changed(document("dev"), {"aws:region": ABSENT})), SECRETS)
+
+    assert str(refusal.value) == "Pulumi.dev.yaml has 1 fault:\n  aws:region: is missing"
+
+
+def test_pulumi_prints_a_refusal_without_a_traceback() -> None:
+    # The language host and the Automation API print a RunError's message alone.
+    assert issubclass(SettingsError, pulumi.RunError)
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_the_value_of_a_secret_is_in_no_report(stack: str) -> None:
+    value = "correct horse battery staple"
+    flagged = frozenset({*SECRETS, "aws:region", "quikapp:environment", "secrets:unused"})
+    given_file = changed(
+        document(stack),
+        {
+            "aws:region": value,
+            "quikapp:environment": {"owner": value},
+            "secrets:unused": value,
+            "secrets:plain": value,
+        },
+    )
+
+    assert refused(stack, given_file, flagged) == (
+        "aws:region: is a secret; facts are plain, and secrets have keys of their own (secrets:…)",
+        "quikapp:environment: is a secret; facts are plain, and secrets have keys of their own (secrets:…)",
+        "secrets:plain: is in plain text; set it anew with `pulumi config set --secret`",
+        "secrets:plain: is named by no service; allowed: session-signing-key",
+        "secrets:unused: is named by no service; allowed: session-signing-key",
+    )
+
+
+def test_a_value_in_a_report_is_one_short_line() -> None:
+    (line,) = refused("live", changed(document("live"), {"quikapp:traffic.domain": "a\n" * 1000}))
+
+    assert "\n" not in line
+    assert len(line) < 300
+
+
+def test_what_a_stack_says_nothing_about_is_what_the_page_promises() -> None:
+    facts = parse("live", configuration(document("live")), SECRETS)
+
+    assert facts.retention.model_dump() == {"database_days": 35, "files_days": 90, "logs_days": 30}
+
+
+def test_less_than_the_page_promises_is_kept_where_the_stack_says_so_out_loud() -> None:
+    given_file = changed(document("dev"), {"quikapp:retention": {"databaseDays": 7, "logsDays": 14}})
+
+    facts = parse("dev", configuration(given_file), SECRETS)
+
+    assert (facts.retention.database_days, facts.retention.logs_days) == (7, 14)
+
+
+def test_keys_of_other_namespaces_are_none_of_its_business() -> None:
+    given_file = changed(document("dev"), {"aws:profile": "me", "pulumi:tags": {"a": "b"}})
+
+    assert parse("dev", configuration(given_file), SECRETS) == parse(
+        "dev", configuration(document("dev")), SECRETS
+    )
+
+
+def test_every_field_of_the_facts_but_the_name_has_a_key() -> None:
+    assert {"name", *KEYS} == set(EnvironmentFacts.model_fields)
+
+
+@pytest.fixture
+def configured(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Pulumi's configuration as its engine would have set it for the live stack."""
+    monkeypatch.setattr(pulumi, "get_stack", lambda: "live")
+    pulumi.runtime.set_all_config(configuration(document("live")), [SECRET])
+    yield
+    pulumi.runtime.set_all_config({}, [])
+
+
+@pytest.mark.usefixtures("configured")
+def test_loading_gives_the_facts_and_the_secrets_as_secrets() -> None:
+    async def is_secret() -> tuple[Settings, bool]:
+        loaded = load()
+        return loaded, await loaded.secrets["session-signing-key"].is_secret()
+
+    loaded, secret = asyncio.run(is_secret())
+
+    assert loaded.facts == parse("live", configuration(document("live")), SECRETS)
+    assert list(loaded.secrets) == ["session-signing-key"]
+    assert secret
+
+
+# --- any document whatever ------------------------------------------------------------------------------------
+
+scalars = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.just(10**400)
+    | st.floats()
+    | st.text()
+    | st.sampled_from(["a", "none", "10.0.0.0/16", "v1.0.0", "database", "{}", "{error}", "\ud800", "\x00"])
+)
+names = st.text() | st.sampled_from(
+    [
+        "sla",
+        "blue",
+        "weight",
+        "api",
+        "path",
+        "secrets",
+        "uses",
+        "min",
+        "max",
+        "replicas",
+        "cidr",
+        "zones",
+        "[key]",
+    ]
+)
+trees: SearchStrategy[Any] = st.recursive(
+    scalars,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(names, inner, max_size=4),
+    max_leaves=12,
+)
+keys = st.sampled_from([*KEYS.values(), SECRET]) | st.text().map(lambda name: f"quikapp:{name}") | st.text()
+
+
+def refusal_of(stack: str, config: Mapping[str, str]) -> SettingsError | None:
+    """Parse; anything but facts or a refusal is let through to fail the test."""
+    try:
+        parse(stack, config, SECRETS)
+    except SettingsError as refusal:
+        return refusal
+    return None
+
+
+def accept_or_refuse(stack: str, config: Mapping[str, str]) -> None:
+    if refusal := refusal_of(stack, config):
+        assert refusal.faults
+        assert len(str(refusal).splitlines()) == len(refusal.faults) + 1
+
+
+@examples(deadline=None)
+@given(stack=st.sampled_from(STACKS) | st.text(), content=st.dictionaries(keys, trees, max_size=12))
+def test_no_document_whatever_raises_anything_else(stack: str, content: Document) -> None:
+    accept_or_refuse(stack, configuration(content))
+
+
+@examples(deadline=None)
+@given(config=st.dictionaries(keys, st.text(), max_size=8))
+def test_no_text_whatever_raises_anything_else(config: dict[str, str]) -> None:
+    accept_or_refuse("live", config)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"a":' * 5_000 + "1" + "}" * 5_000, "9" * 10_000, "NaN", "-Infinity"]
+)
+def test_no_depth_or_size_raises_anything_else(text: str) -> None:
+    accept_or_refuse("live", dict.fromkeys(KEYS.values(), text))
+
+
+def places(tree: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | int, ...]]:
+    """Every place in a tree, by the steps that lead to it."""
+    steps: list[tuple[str | int, object]] = []
+    if isinstance(tree, dict):
+        steps = list(tree.items())  # pyright: ignore[reportUnknownArgumentType, reportUnknownMemberType] - JSON
+    elif isinstance(tree, list):
+        steps = list(enumerate(tree))  # pyright: ignore[reportUnknownArgumentType] - JSON
+    return [(*path, step) for step, _ in steps] + [
+        place for step, inner in steps for place in places(inner, (*path, step))
+    ]
+
+
+@examples(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(data=st.data(), stack=st.sampled_from(STACKS))
+def test_no_change_to_a_good_file_raises_anything_else(data: DataObject, stack: str) -> None:
+    copy: Any = json.loads(json.dumps(document(stack)))
+    for *parents, last in data.draw(
+        st.lists(st.sampled_from(places(copy)), min_size=1, max_size=3, unique=True)
+    ):
+        place = copy
+        try:
+            for step in parents:
+                place = place[step]
+            place[last] = data.draw(trees)
+        except (KeyError, IndexError, TypeError):
+            continue  # an earlier change took the place away
+
+    accept_or_refuse(stack, configuration(copy))
