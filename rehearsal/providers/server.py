@@ -6,6 +6,7 @@ instead of read from the command line.
 """
 
 import asyncio
+import contextlib
 import sys
 from typing import Any
 
@@ -48,7 +49,8 @@ class Servicer(ProviderServicer):
 
 def serve(provider: Provider, *, version: str, engine: str) -> None:
     """Serves until the engine ends the process; prints the port first, as the engine expects of a plugin."""
-    asyncio.run(_serve(provider, version, engine))
+    with contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_serve(provider, version, engine))
 
 
 async def _serve(provider: Provider, version: str, engine: str) -> None:
