@@ -26,7 +26,12 @@ def document(stack: str) -> Document:
     """Return the configuration of a stack: its file, over the defaults of the project, with its secret."""
     project = _read("Pulumi.yaml")["config"]
     defaults = {key: declaration["default"] for key, declaration in project.items()}
-    return {**defaults, **_read(f"Pulumi.{stack}.yaml")["config"], SECRET: "correct horse battery staple"}
+    return {**defaults, **written(stack), SECRET: "correct horse battery staple"}
+
+
+def written(stack: str) -> Document:
+    """Return the configuration that a stack's file itself states."""
+    return cast(Document, _read(f"Pulumi.{stack}.yaml")["config"])
 
 
 def configuration(document: Mapping[str, Any]) -> dict[str, str]:
