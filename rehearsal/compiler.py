@@ -28,6 +28,7 @@ _UNREACHABLE = (
     "connection reset",
     "network is unreachable",
     "proxyconnect",
+    "reading http",
     "GOPROXY=off",
     "x509:",
 )

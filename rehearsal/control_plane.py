@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -141,6 +142,11 @@ class ControlPlane:
         """The bearer token of an administrator (group system:masters)."""
         return self._read("token").decode()
 
+    @property
+    def api(self) -> KubernetesApi:
+        """A client of the API server, as an administrator."""
+        return KubernetesApi(self._port, self.directory / "pki/ca.pem", self.token)
+
     def start(self) -> None:
         """Bring up what does not run, and return once the cluster is ready.
 
@@ -153,6 +159,9 @@ class ControlPlane:
                 self._daemons.start(daemon)
             self._wait_for("the API server", self._api_server_ready, "etcd", "kube-apiserver")
             self._install()
+            if self._daemons.pid("kwok") is None:
+                # A kwok that was killed still holds its nodes, and the next would wait for its leases to expire.
+                self.api.delete("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")
             for daemon in (self._controller_manager(), self._scheduler(), self._kwok()):
                 self._daemons.start(daemon)
             self.wait_ready()
@@ -185,16 +194,12 @@ class ControlPlane:
             DaemonStatus(name=name, pid=self._daemons.pid(name), log=self._daemons.log(name))
             for name in reversed(STOP_ORDER)
         )
-        ready = all(daemon.pid is not None for daemon in daemons) and self._api_server_ready()
+        ready = all(daemon.pid is not None for daemon in daemons) and _met(self._api_server_ready)
         return Status(daemons=daemons, ready=ready)
 
     @property
     def _port(self) -> int:
         return int(self._read("port"))
-
-    @property
-    def _api(self) -> KubernetesApi:
-        return KubernetesApi(self._port, self.directory / "pki/ca.pem", self.token)
 
     def _read(self, name: str) -> bytes:
         try:
@@ -244,7 +249,7 @@ class ControlPlane:
 
     def _install(self) -> None:
         """What an EKS Auto Mode cluster has from its first moment: custom resources, the default NodeClass, nodes."""
-        api = self._api
+        api = self.api
         for manifest in custom_resource_definitions():
             api.apply(f"{CRDS}/{manifest['metadata']['name']}", manifest)
         nodes = self._nodes.manifests()
@@ -257,12 +262,12 @@ class ControlPlane:
         api.apply("/apis/eks.amazonaws.com/v1/nodeclasses/default", DEFAULT_NODE_CLASS)
 
     def _node_names(self) -> set[str]:
-        nodes = self._api.get(f"/api/v1/nodes?labelSelector={NODE_LABEL}") or {"items": []}
+        nodes = self.api.get(f"/api/v1/nodes?labelSelector={NODE_LABEL}") or {"items": []}
         return {str(node["metadata"]["name"]) for node in nodes["items"]}
 
     def _wait_for(self, what: str, condition: Callable[[], bool], *daemons: str) -> None:
         deadline = time.monotonic() + READY_SECONDS
-        while not condition():
+        while not _met(condition):
             for name in daemons:
                 self._daemons.require(name)
             if time.monotonic() > deadline:
@@ -273,17 +278,14 @@ class ControlPlane:
             time.sleep(0.05)
 
     def _api_server_ready(self) -> bool:
-        try:
-            return self._api.request("GET", "/readyz")[0] == 200
-        except Unreachable:
-            return False
+        return self.api.request("GET", "/readyz")[0] == 200
 
     def _crds_established(self) -> bool:
-        crds = [self._api.get(f"{CRDS}/{crd['metadata']['name']}") for crd in custom_resource_definitions()]
+        crds = [self.api.get(f"{CRDS}/{crd['metadata']['name']}") for crd in custom_resource_definitions()]
         return all(crd is not None and _condition(crd, "Established") for crd in crds)
 
     def _nodes_ready(self) -> bool:
-        nodes = self._api.get(f"/api/v1/nodes?labelSelector={NODE_LABEL}") or {"items": []}
+        nodes = self.api.get(f"/api/v1/nodes?labelSelector={NODE_LABEL}") or {"items": []}
         ready = {
             str(node["metadata"]["name"])
             for node in nodes["items"]
@@ -292,7 +294,7 @@ class ControlPlane:
         return ready == set(self._nodes.manifests())
 
     def _service_account_present(self) -> bool:
-        return self._api.get("/api/v1/namespaces/default/serviceaccounts/default") is not None
+        return self.api.get("/api/v1/namespaces/default/serviceaccounts/default") is not None
 
     def _etcd(self) -> Daemon:
         # Sockets in a private directory: nobody but the owner of the cluster reaches the data, no port is needed.
@@ -389,6 +391,7 @@ class ControlPlane:
         )
 
 
+@cache
 def custom_resource_definitions() -> Sequence[Mapping[str, Any]]:
     """The custom resources that EKS Auto Mode serves and a program may use, in the order of their file names."""
     files = sorted(resources.files("rehearsal").joinpath("crds").iterdir(), key=lambda file: file.name)
@@ -398,3 +401,10 @@ def custom_resource_definitions() -> Sequence[Mapping[str, Any]]:
 def _condition(thing: Mapping[str, Any], kind: str) -> bool:
     conditions = thing.get("status", {}).get("conditions", [])
     return any(condition["type"] == kind and condition["status"] == "True" for condition in conditions)
+
+
+def _met(condition: Callable[[], bool]) -> bool:
+    try:
+        return condition()
+    except Unreachable:
+        return False

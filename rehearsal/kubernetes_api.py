@@ -57,7 +57,7 @@ class KubernetesApi:
         self._checked(status, body, f"applying {path}")
 
     def delete(self, path: str) -> None:
-        """Delete the object at the path; one that is gone already is fine."""
+        """Delete the object, or every object of the list, at the path; what is gone already is fine."""
         status, body = self.request("DELETE", path)
         if status != http.HTTPStatus.NOT_FOUND:
             self._checked(status, body, f"deleting {path}")

@@ -7,6 +7,7 @@ given to somebody else is never taken for a daemon, and never killed.
 import contextlib
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ from rehearsal.errors import RehearsalError
 
 LOG_LIMIT_BYTES = 16 * 1024 * 1024
 PATIENCE_SECONDS = 10.0
+PORTS = range(20000, 30000)
 
 # The daemon waits for its process id to be on record: whoever starts it and is killed before that leaves nothing
 # running, since the read then fails.
@@ -70,13 +72,14 @@ class Daemons:
                 start_new_session=True,
             )
         _spawned[process.pid] = process
-        record = self._record(daemon.name)
-        partial = record.with_suffix(".partial")
-        partial.write_text(json.dumps({"pid": process.pid, "started": started(process.pid)}))
-        partial.replace(record)
-        if process.stdin is not None:
-            with contextlib.suppress(BrokenPipeError), process.stdin:
-                process.stdin.write(b"recorded\n")
+        if process.stdin is None:
+            raise AssertionError("a pipe was asked for")
+        with contextlib.suppress(BrokenPipeError), process.stdin as starter:
+            record = self._record(daemon.name)
+            partial = record.with_suffix(".partial")
+            partial.write_text(json.dumps({"pid": process.pid, "started": started(process.pid)}))
+            partial.replace(record)
+            starter.write(b"recorded\n")
 
     def pid(self, name: str) -> int | None:
         """The process id of the daemon while it runs, else None."""
@@ -152,24 +155,34 @@ def started(pid: int) -> str | None:
 
 
 def free_port() -> int:
-    """A TCP port on loopback that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
+    """A TCP port on loopback that nobody listens on now, below those that systems give to outgoing connections."""
+    return next(port for port in random.sample(PORTS, len(PORTS)) if _can_bind(port))
 
 
 def require_free_port(port: int) -> None:
-    """Raise RehearsalError, naming who holds it where that can be known, if the port cannot be bound."""
+    """Return once the port can be bound; a program that was just killed may take a moment to let go of it.
+
+    Raises RehearsalError, naming who holds it where that can be known.
+    """
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not _can_bind(port):
+        holder = port_holder(port)
+        if holder is not None or time.monotonic() > deadline:
+            raise RehearsalError(
+                f"port {port}, which this cluster's addresses are built on, is in use by {holder or 'another program'}: "
+                "end that program and try again, or bring the stack down and up again to use another port"
+            )
+        time.sleep(0.05)
+
+
+def _can_bind(port: int) -> bool:
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind(("127.0.0.1", port))
         except OSError:
-            holder = port_holder(port)
-            raise RehearsalError(
-                f"port {port}, which this cluster's addresses are built on, is in use by {holder or 'another program'}: "
-                "end that program and try again, or bring the stack down and up again to use another port"
-            ) from None
+            return False
+        return True
 
 
 def port_holder(port: int) -> str | None:
