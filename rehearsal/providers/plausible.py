@@ -49,7 +49,7 @@ class Form:
 
     Templates may use the resource's own inputs, ``name``, ``region``, ``account``, ``uuid``, ``created``, ``hexN`` and
     ``digitsN`` (N characters), ``alnumN`` (lower case), ``ALNUMN`` (upper case), and ``INPUT~path``: what follows the
-    first slash of an input that is an ARN.
+    first slash of an input that is an ARN. Outputs may use ``id`` too.
     """
 
     id: str = ""
@@ -58,17 +58,28 @@ class Form:
 
 
 _ELB = "arn:aws:elasticloadbalancing:{region}:{account}"
+_SECURITY_GROUP_RULE = "arn:aws:ec2:{region}:{account}:security-group-rule/sgr-{hex17}"
 _RDS = "{hex12}.{region}.rds.amazonaws.com"
 
 _FORMS: Mapping[str, Form] = {
-    "aws:acm/certificate:Certificate": Form(arn="arn:aws:acm:{region}:{account}:certificate/{uuid}"),
+    "aws:acm/certificate:Certificate": Form(
+        arn="arn:aws:acm:{region}:{account}:certificate/{uuid}",
+        outputs={"status": "PENDING_VALIDATION", "type": "AMAZON_ISSUED", "renewalEligibility": "INELIGIBLE"},
+    ),
     "aws:acm/certificateValidation:CertificateValidation": Form(id="2025-01-01 00:00:00 +0000 UTC"),
     "aws:backup/plan:Plan": Form(id="{uuid}", arn="arn:aws:backup:{region}:{account}:backup-plan:{uuid}"),
     "aws:backup/selection:Selection": Form(id="{uuid}"),
     "aws:backup/vault:Vault": Form(arn="arn:aws:backup:{region}:{account}:backup-vault:{name}"),
     "aws:cloudwatch/logGroup:LogGroup": Form(arn="arn:aws:logs:{region}:{account}:log-group:{name}"),
     "aws:cloudwatch/metricAlarm:MetricAlarm": Form(arn="arn:aws:cloudwatch:{region}:{account}:alarm:{name}"),
-    "aws:ec2/eip:Eip": Form(arn="arn:aws:ec2:{region}:{account}:elastic-ip/eipalloc-{hex17}"),
+    "aws:ec2/defaultSecurityGroup:DefaultSecurityGroup": Form(
+        id="sg-{hex17}",
+        arn="arn:aws:ec2:{region}:{account}:security-group/sg-{hex17}",
+        outputs={"name": "default"},
+    ),
+    "aws:ec2/eip:Eip": Form(
+        arn="arn:aws:ec2:{region}:{account}:elastic-ip/eipalloc-{hex17}", outputs={"allocationId": "{id}"}
+    ),
     "aws:ec2/flowLog:FlowLog": Form(
         id="fl-{hex17}", arn="arn:aws:ec2:{region}:{account}:vpc-flow-log/fl-{hex17}"
     ),
@@ -118,6 +129,7 @@ _FORMS: Mapping[str, Form] = {
     "aws:iam/role:Role": Form(outputs={"uniqueId": "AROA{ALNUM17}"}),
     "aws:iam/rolePolicy:RolePolicy": Form(id="{role}:{name}"),
     "aws:iam/rolePolicyAttachment:RolePolicyAttachment": Form(id="{role}/{policyArn}"),
+    "aws:kms/keyPolicy:KeyPolicy": Form(id="{keyId}"),
     "aws:kms/alias:Alias": Form(arn="arn:aws:kms:{region}:{account}:{name}"),
     "aws:lb/listener:Listener": Form(arn=_ELB + ":listener/{loadBalancerArn~path}/{hex16}"),
     "aws:lb/listenerRule:ListenerRule": Form(arn=_ELB + ":listener-rule/{listenerArn~path}/{hex16}"),
@@ -145,13 +157,18 @@ _FORMS: Mapping[str, Form] = {
             "endpoint": "{name}.cluster-" + _RDS,
             "readerEndpoint": "{name}.cluster-ro-" + _RDS,
             "clusterResourceId": "cluster-{ALNUM26}",
+            "engineVersionActual": "{engineVersion}",
             "masterUserSecrets[0].secretArn": "arn:aws:secretsmanager:{region}:{account}:secret:rds!cluster-{uuid}-{alnum6}",
             "masterUserSecrets[0].secretStatus": "active",
         },
     ),
     "aws:rds/clusterInstance:ClusterInstance": Form(
         arn="arn:aws:rds:{region}:{account}:db:{name}",
-        outputs={"endpoint": "{name}." + _RDS, "dbiResourceId": "db-{ALNUM26}"},
+        outputs={
+            "endpoint": "{name}." + _RDS,
+            "dbiResourceId": "db-{ALNUM26}",
+            "engineVersionActual": "{engineVersion}",
+        },
     ),
     "aws:rds/clusterParameterGroup:ClusterParameterGroup": Form(
         arn="arn:aws:rds:{region}:{account}:cluster-pg:{name}"
@@ -194,6 +211,14 @@ _FORMS: Mapping[str, Form] = {
         arn="arn:aws:sqs:{region}:{account}:{name}",
         outputs={"url": "https://sqs.{region}.amazonaws.com/{account}/{name}"},
     ),
+    "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule": Form(
+        id="sgr-{hex17}", arn=_SECURITY_GROUP_RULE, outputs={"securityGroupRuleId": "{id}"}
+    ),
+    "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule": Form(
+        id="sgr-{hex17}", arn=_SECURITY_GROUP_RULE, outputs={"securityGroupRuleId": "{id}"}
+    ),
+    "aws:wafv2/webAclAssociation:WebAclAssociation": Form(id="{webAclArn},{resourceArn}"),
+    "aws:wafv2/webAclLoggingConfiguration:WebAclLoggingConfiguration": Form(id="{resourceArn}"),
     "aws:wafv2/webAcl:WebAcl": Form(
         id="{uuid}", arn="arn:aws:wafv2:{region}:{account}:regional/webacl/{name}/{uuid}"
     ),
@@ -286,12 +311,12 @@ class Subject:
     @cached_property
     def name(self) -> str:
         """The name that the resource has in AWS: a naming input, else a generated one."""
-        for naming in _NAMING:
-            value, prefix = self.inputs.get(naming), self.inputs.get(f"{naming}Prefix")
-            if isinstance(value, str) and value:
-                return value
-            if isinstance(prefix, str) and prefix:
-                return f"{prefix}{self._decimal('name', 26)}"
+        naming = next((name for name in _NAMING if name in self.schema.inputs), "name")
+        value, prefix = self.inputs.get(naming), self.inputs.get(f"{naming}Prefix")
+        if isinstance(value, str) and value:
+            return value
+        if isinstance(prefix, str) and prefix:
+            return f"{prefix}{self._decimal('name', 26)}"
         return f"{self.logical_name}-{self._digest('name', 7)}"
 
     @cached_property
@@ -368,7 +393,7 @@ class Subject:
                 f"ns-{self._decimal(tld, 3)}.awsdns-{self._decimal(tld, 2)}.{tld}"
                 for tld in _NAME_SERVER_TLDS
             ]
-        if element.kind is Kind.OBJECT or re.search(r"(?i)ids?$|arns?$", name):
+        if element.kind is Kind.OBJECT or re.search(r"(?i)ids?$", name):
             return [self._value(f"{path}[0]", name, element)]
         return []
 
@@ -436,6 +461,8 @@ class Subject:
         }
         if key in fixed:
             return fixed[key]
+        if key == "id":
+            return self.id
         if key == "uuid":
             return self._uuid
         if key == "octet":

@@ -354,6 +354,19 @@ class TestCreate:
         one, again = create(token), create(token)
         assert (one.resource_id, one.properties) == (again.resource_id, again.properties)
 
+    def test_two_unnamed_instances_of_one_cluster_are_two(self) -> None:
+        inputs = values(
+            {"clusterIdentifier": "live", "engine": "aurora-postgresql", "instanceClass": "db.r8g.large"}
+        )
+        instance = "aws:rds/clusterInstance:ClusterInstance"
+        assert (
+            create(instance, inputs, name="a").resource_id != create(instance, inputs, name="b").resource_id
+        )
+
+    def test_an_output_that_repeats_the_identifier_is_the_identifier(self) -> None:
+        address = create("aws:ec2/eip:Eip", {})
+        assert output(address, "allocationId") == address.resource_id
+
     def test_two_resources_with_the_same_inputs_are_two(self) -> None:
         assert create(SUBNET, name="a").resource_id != create(SUBNET, name="b").resource_id
 
