@@ -4,6 +4,7 @@ import http.client
 import importlib
 import json
 import logging
+import re
 import ssl
 import tempfile
 import threading
@@ -20,7 +21,7 @@ from urllib3.util import Retry, Timeout
 
 from rehearsal.providers.kube_objects import DEFAULT_NAMESPACE
 from rehearsal.providers.kube_schema import Schemas
-from rehearsal.providers.kube_values import Object
+from rehearsal.providers.kube_values import Object, is_map
 
 FIRST_PATIENCE = 5.0
 """Seconds for which a server that never answered is tried."""
@@ -33,6 +34,9 @@ ANSWER_SECONDS = 60.0
 RETRIED = frozenset({429, 502, 503, 504})
 DISCOVERY = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 REDISCOVERY_SECONDS = 0.5
+
+_PREAMBLE = re.compile(r"^failed to create typed patch object \(.*?\): (errors:)?")
+_GO_VALUE = re.compile(r"&value\.value\w+\{(?:Value:)?(.*?)\}")
 
 
 class KubeconfigError(Exception):
@@ -74,7 +78,7 @@ class ApiError(Exception):
         message = str(
             answer.get("message") or body.decode(errors="replace") or http.client.responses.get(status)
         )
-        super().__init__(" ".join(message.split()))
+        super().__init__(_one_line(message))
 
     @property
     def namespace_is_missing(self) -> bool:
@@ -291,6 +295,13 @@ class ApiServer:
             pause = min(pause * 2, 2.0)
 
 
+def _one_line(message: str) -> str:
+    """The server's message without its preamble, which names the object again, and without Go's own spelling."""
+    message = _PREAMBLE.sub("", message)
+    message = _GO_VALUE.sub(r"\1", message)
+    return "; ".join(" ".join(line.split()) for line in message.splitlines() if line.strip())
+
+
 def _parsed(kubeconfig: str) -> Object:
     try:
         document: Any = yaml.safe_load(kubeconfig)
@@ -298,9 +309,9 @@ def _parsed(kubeconfig: str) -> Object:
             document = yaml.safe_load(Path(document).expanduser().read_text())
     except (yaml.YAMLError, OSError) as error:
         raise KubeconfigError(f"the kubeconfig cannot be read: {type(error).__name__}") from None
-    if not isinstance(document, dict):
+    if not is_map(document):
         raise KubeconfigError("the kubeconfig is no YAML or JSON map")
-    return cast(Object, document)
+    return document
 
 
 def _entry(config: Object, what: str, name: str) -> Object:
@@ -327,7 +338,7 @@ def _answer(body: bytes) -> Object:
         answer: Any = json.loads(body)
     except ValueError:
         return {}
-    return cast(Object, answer) if isinstance(answer, dict) else {}
+    return answer if is_map(answer) else {}
 
 
 def _discovered(groups: Object) -> list[Kind]:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, cast
 
-from rehearsal.providers.kube_values import UNKNOWN, Object, Unknown
+from rehearsal.providers.kube_values import UNKNOWN, Object, Unknown, is_list, is_map
 
 AUTONAMED = "pulumi.com/autonamed"
 SKIP_AWAIT = "pulumi.com/skipAwait"
@@ -34,7 +34,7 @@ _DECIMAL = {letter: Decimal(1000) ** power for power, letter in zip(range(-3, 7)
 def metadata(thing: Mapping[str, Any]) -> Object:
     """The metadata of an object; empty where it has none or where it is not known yet."""
     found = thing.get("metadata")
-    return cast(Object, found) if isinstance(found, dict) else {}
+    return found if is_map(found) else {}
 
 
 def name_of(thing: Mapping[str, Any]) -> str | Unknown:
@@ -52,7 +52,7 @@ def namespace_of(thing: Mapping[str, Any]) -> str | Unknown:
 def annotation(thing: Mapping[str, Any], key: str) -> str:
     """The value of an annotation; empty where it is absent or not known yet."""
     annotations = metadata(thing).get("annotations")
-    value = cast(Object, annotations).get(key) if isinstance(annotations, dict) else None
+    value = annotations.get(key) if is_map(annotations) else None
     return value if isinstance(value, str) else ""
 
 
@@ -89,8 +89,8 @@ def named(manifest: Object, old: Mapping[str, Any], logical_name: str, seed: byt
         name = f"{logical_name}-{digits[:8]}"
     own = metadata(manifest)
     annotations = own.get("annotations", {})
-    if isinstance(annotations, dict):
-        annotations = {**cast(Object, annotations), AUTONAMED: "true"}
+    if is_map(annotations):
+        annotations = annotations | {AUTONAMED: "true"}
     return manifest | {"metadata": own | {"name": name, "annotations": annotations}}
 
 
@@ -118,10 +118,8 @@ def outputs(live: Object) -> Object:
     """What the state keeps of a live object: all of it but the bookkeeping of field managers and of kubectl."""
     kept = {key: value for key, value in metadata(live).items() if key != "managedFields"}
     annotations = kept.get("annotations")
-    if isinstance(annotations, dict) and LAST_APPLIED in annotations:
-        kept["annotations"] = {
-            key: value for key, value in cast(Object, annotations).items() if key != LAST_APPLIED
-        }
+    if is_map(annotations):
+        kept["annotations"] = {key: value for key, value in annotations.items() if key != LAST_APPLIED}
     return live | {"metadata": kept}
 
 
@@ -131,22 +129,20 @@ def live_inputs(live: Any, inputs: Any, path: tuple[str, ...] = ()) -> Any:
     What only the server set is left out; what is gone from the live object is gone here too. A quantity that the server
     spells differently keeps its old spelling. Members of a list are paired by their name, or else by position.
     """
-    if isinstance(inputs, dict) and isinstance(live, dict):
-        old, new = cast(Object, inputs), cast(Object, live)
-        result: Object = {
-            key: live_inputs(new[key], value, (*path, key)) for key, value in old.items() if key in new
+    if is_map(inputs) and is_map(live):
+        found = {
+            key: live_inputs(live[key], value, (*path, key)) for key, value in inputs.items() if key in live
         }
-        if not path and new.get("kind") == "Secret" and "stringData" in old:
-            result["stringData"] = _live_string_data(old["stringData"], new.get("data", {}))
-        return result
-    if isinstance(inputs, list) and isinstance(live, list):
-        return _live_items(cast("list[Any]", live), cast("list[Any]", inputs), path)
-    kept: Any = inputs if _same_quantity(live, inputs, path) else live
-    return kept
+        if not path and live.get("kind") == "Secret" and "stringData" in inputs:
+            found["stringData"] = _live_string_data(inputs["stringData"], live.get("data", {}))
+        return found
+    if is_list(inputs) and is_list(live):
+        return _live_items(live, inputs, path)
+    return inputs if _same_quantity(live, inputs, path) else live
 
 
 def _live_items(live: list[Any], inputs: list[Any], path: tuple[str, ...]) -> list[Any]:
-    if not all(isinstance(item, dict) for item in [*live, *inputs]):
+    if not all(is_map(item) for item in [*live, *inputs]):
         return live
     for key in ("name", "key", "containerPort", "mountPath", "ip", "uid"):
         if inputs and all(key in item for item in [*live, *inputs]):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from rehearsal.providers.kube_values import Object
+from rehearsal.providers.kube_values import Object, is_map
 
 DEFAULT_TIMEOUT_SECONDS = 600.0
 
@@ -162,8 +162,7 @@ def claim(live: Object, classes: Sequence[Object]) -> Verdict:
 def condition(live: Mapping[str, Any], kind: str) -> Object:
     """The condition of a type in an object's status; empty where it has none."""
     conditions = cast("list[Object]", _part(live, "status").get("conditions") or [])
-    found: Object = next((each for each in conditions if each.get("type") == kind), {})
-    return found
+    return next((each for each in conditions if each.get("type") == kind), Object())
 
 
 def pod_trouble(live: Object) -> str:
@@ -229,7 +228,7 @@ _JUDGES: Mapping[tuple[str, str], Callable[[Object], Verdict]] = {
 
 def _part(thing: Mapping[str, Any], key: str) -> Object:
     value = thing.get(key)
-    return cast(Object, value) if isinstance(value, dict) else {}
+    return value if is_map(value) else {}
 
 
 def _observed(live: Object) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from rehearsal.providers.kube_diff import Path
-from rehearsal.providers.kube_values import UNKNOWN, Object
+from rehearsal.providers.kube_values import UNKNOWN, Object, is_list, is_map
 
 _REFERENCE = "#/components/schemas/"
 _STEP = re.compile(r"\[(?P<index>\d+)\]|\[(?P<key>[^\]]*)\]|(?P<name>[^.\[\]]+)")
@@ -41,16 +41,14 @@ class Schemas:
         if value is UNKNOWN:
             places.append(path)
             return _stand_in(schema)
-        if isinstance(value, dict):
-            members = cast(Object, value)
+        if is_map(value):
             return {
                 key: self._fill(item, _member(schema, key), (*path, key), places)
-                for key, item in members.items()
+                for key, item in value.items()
             }
-        if isinstance(value, list):
-            items = cast("list[Any]", value)
+        if is_list(value):
             element = _schema(schema.get("items"))
-            return [self._fill(item, element, (*path, index), places) for index, item in enumerate(items)]
+            return [self._fill(item, element, (*path, index), places) for index, item in enumerate(value)]
         return value
 
     def _resolved(self, schema: Object) -> Object:
@@ -86,7 +84,7 @@ def _member(schema: Object, key: str) -> Object:
 
 
 def _schema(value: Any) -> Object:
-    return cast(Object, value) if isinstance(value, dict) else {}
+    return value if is_map(value) else {}
 
 
 def _stand_in(schema: Object) -> Any:

@@ -75,6 +75,7 @@ from rehearsal.providers.kube_values import (
     sealed_map,
     secret_texts,
 )
+from rehearsal.providers.server import type_token
 
 Result = TypeVar("Result")
 
@@ -258,7 +259,7 @@ class KubernetesProvider(Provider):
             manifest = plain_map(request.new_inputs)
         except TypeError as error:
             return CheckResponse(inputs=request.new_inputs, failures=[CheckFailure("", str(error))])
-        failures = _faults(request.type, manifest)
+        failures = _faults(type_token(request.urn), manifest)
         if failures:
             return CheckResponse(inputs=request.new_inputs, failures=failures)
         manifest = named(manifest, plain_map(request.old_inputs), request.name, request.random_seed)
@@ -271,7 +272,7 @@ class KubernetesProvider(Provider):
     def _create(self, request: CreateRequest) -> CreateResponse:
         task = self._task(request.urn, request.properties, {}, preview=request.preview)
         if request.preview:
-            return CreateResponse(properties=self._previewed(task, request.properties, new=True))
+            return CreateResponse(properties=self._previewed(request.urn, task, request.properties, new=True))
         if task is None:
             raise self._unknown_kind(request.properties)
         live = self._settled(task, request.timeout)
@@ -287,7 +288,7 @@ class KubernetesProvider(Provider):
     def _update(self, request: UpdateRequest) -> UpdateResponse:
         task = self._task(request.urn, request.news, request.olds, preview=request.preview)
         if request.preview:
-            return UpdateResponse(self._previewed(task, request.news, new=False))
+            return UpdateResponse(self._previewed(request.urn, task, request.news, new=False))
         if task is None:
             raise self._unknown_kind(request.news)
         live = self._await_ready(task, self._applied(task), request.timeout)
@@ -296,7 +297,7 @@ class KubernetesProvider(Provider):
     def _read(self, request: ReadRequest) -> ReadResponse:
         state, inputs = plain_map(request.properties), plain_map(request.inputs)
         server = self._required()
-        api_version, name = _addressed(request.type, state, inputs)
+        api_version, name = _addressed(type_token(request.urn), state, inputs)
         kind = server.kind(api_version, name)
         namespace, _, object_name = request.resource_id.rpartition("/")
         live = server.find(kind.path(object_name, namespace)) if kind else None
@@ -314,7 +315,7 @@ class KubernetesProvider(Provider):
     def _delete(self, request: DeleteRequest) -> None:
         server = self._required()
         state = plain_map(request.properties)
-        kind = server.kind(*_addressed(request.type, state, {}))
+        kind = server.kind(*_addressed(type_token(request.urn), state, {}))
         if kind is None:
             return  # the custom resource definition is gone, and every object of the kind with it
         namespace, _, name = request.resource_id.rpartition("/")
@@ -371,12 +372,12 @@ class KubernetesProvider(Provider):
         )
 
     def _previewed(
-        self, task: Task | None, properties: Mapping[str, PropertyValue], *, new: bool
+        self, urn: str, task: Task | None, properties: Mapping[str, PropertyValue], *, new: bool
     ) -> dict[str, PropertyValue]:
         """The outputs of a dry run; the inputs where the server cannot tell more."""
         if task is None:
             manifest = plain_map(properties)
-            self._log.warn("", f"{title(manifest)} is not checked: the API server serves no such kind yet")
+            self._log.warn(urn, f"{title(manifest)} is not checked: the API server serves no such kind yet")
             return dict(properties)
         schemas = self._required().schemas(task.kind)
         schema = schemas.of_kind(task.kind.group, task.kind.version, task.kind.name)
@@ -529,8 +530,8 @@ class KubernetesProvider(Provider):
 
 
 def _faults(token: str, manifest: Object) -> list[CheckFailure]:
-    name = token.rpartition(":")[2]
-    if token.split(":")[1].split("/")[0] in ("helm.sh", "yaml", "kustomize"):
+    module, _, name = token.removeprefix("kubernetes:").rpartition(":")
+    if module.split("/")[0] in ("helm.sh", "yaml", "kustomize"):
         return [CheckFailure("", f"{token} is not served by the rehearsal: declare the objects themselves")]
     if name.endswith("Patch") and name != manifest.get("kind"):
         return [CheckFailure("", f"{token} is not served by the rehearsal: it has no Patch resources")]
@@ -541,9 +542,8 @@ def _faults(token: str, manifest: Object) -> list[CheckFailure]:
     if not isinstance(manifest.get("metadata", {}), dict) and manifest.get("metadata") is not UNKNOWN:
         failures.append(CheckFailure("metadata", "it must be a map"))
     if metadata(manifest).get("generateName"):
-        failures.append(
-            CheckFailure("metadata.generateName", "it cannot be used with server-side apply: give a name")
-        )
+        reason = "metadata.generateName cannot be used with server-side apply: give a name, or none"
+        failures.append(CheckFailure("", reason))
     return failures
 
 
