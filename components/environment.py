@@ -93,6 +93,8 @@ class Environment(pulumi.ComponentResource):
             DatabaseArgs(
                 prefix=prefix,
                 database_name=DATABASE_NAME,
+                region=facts.region,
+                zones=facts.zone_names,
                 vpc_id=network.vpc_id,
                 subnet_ids=network.private_subnet_ids,
                 allowed_security_group_id=cluster.security_group_id,
@@ -109,6 +111,7 @@ class Environment(pulumi.ComponentResource):
             f"{name}-storage",
             StorageArgs(
                 bucket_prefix=prefix,
+                region=facts.region,
                 retention_days=facts.retention.files_days,
                 protect=protect,
                 tags=facts.tags,
@@ -146,6 +149,7 @@ class Environment(pulumi.ComponentResource):
                     secrets=args.secrets,
                     monitoring_namespace=MONITORING_NAMESPACE,
                     cluster_name=cluster.cluster_name,
+                    region=facts.region,
                     tags=facts.tags,
                 ),
                 opts=on_cluster,
@@ -157,6 +161,7 @@ class Environment(pulumi.ComponentResource):
             f"{name}-traffic",
             TrafficArgs(
                 prefix=prefix,
+                region=facts.region,
                 vpc_id=network.vpc_id,
                 public_subnet_ids=network.public_subnet_ids,
                 cluster_name=cluster.cluster_name,
@@ -219,10 +224,10 @@ class Environment(pulumi.ComponentResource):
                 for slot, component in slots.items()
             },
             "listenerRules": traffic.listener_rules,
-            "promises": {
-                "sla": _percent(facts),
-                "errorBudget": _budget(facts),
-                "gate": facts.environment.gate,
+            "sla": _percent(facts),
+            "errorBudget": _budget(facts),
+            "gate": facts.environment.gate,
+            "objectives": {
                 "recoveryPoint": f"< {recovery.RPO.total_seconds():.0f} s",
                 "recoveryTime": f"< {recovery.RTO.total_seconds() / 60:.0f} min",
             },

@@ -114,6 +114,8 @@ class SlotArgs:
     monitoring_namespace: str
     """Whose Prometheus may read metrics."""
     cluster_name: pulumi.Input[str]
+    region: str
+    """The cluster's AWS region, such as `eu-west-1`."""
     tags: Mapping[str, str]
 
     def __post_init__(self) -> None:
@@ -336,6 +338,7 @@ class Workload(pulumi.ComponentResource):
             namespace=args.namespace,
             service_account=self._service_name,
             role_arn=role.arn,
+            region=args.region,
             tags={**args.tags, "Name": role_name},
             opts=self._child,
         )

@@ -35,6 +35,12 @@ CHANGES = {
 PLAIN_STEP = 25
 """Where the output is no terminal, a line is printed each so many resources."""
 
+INLINE_CHARACTERS = 80
+"""An output with fields is one row where it fits into so many characters, else a row a field."""
+
+_AMBIENT = re.compile(r"using pulumi-resource-\S+ from \$PATH")
+"""The engine's warning that it found a plugin on its search path, where the rehearsal put it."""
+
 _MARKUP = re.compile(r"<\{%.*?%\}>")
 
 
@@ -113,6 +119,7 @@ class Watch:
                 f"  {self.title}: {self._done}{of} resources, {time.monotonic() - self._started:.0f} s"
                 f" (now {escape(resource_name(step.urn))})",
                 highlight=False,
+                soft_wrap=True,
             )
 
     def _heard(self, diagnostic: events.DiagnosticEvent) -> None:
@@ -123,13 +130,14 @@ class Watch:
         about = "" if about.startswith("pulumi:pulumi:Stack") else about
         if diagnostic.severity == "error":
             line = f"{about}: {message}" if about else message
-            if line not in self.errors:
+            # The engine reports a program's own failure a second time, in a sentence around it.
+            if not any(heard in line for heard in self.errors):
                 self.errors.append(line)
-        elif diagnostic.severity == "warning":
+        elif diagnostic.severity == "warning" and not _AMBIENT.match(message):
             self._say(f"[yellow]warning[/] {escape(f'{about} {message}'.strip())}")
 
     def _say(self, line: str) -> None:
-        self.console.print(line, highlight=False)
+        self.console.print(line, highlight=False, soft_wrap=True)
 
     @property
     def counts(self) -> Mapping[str, int]:
@@ -181,7 +189,8 @@ def outputs_table(outputs: Mapping[str, auto.OutputValue], title: str) -> Table:
 def _rows(path: str, value: Any) -> list[tuple[str, str]]:
     if isinstance(value, dict):
         items = cast("dict[str, Any]", value)
-        if any(isinstance(inner, dict) for inner in items.values()):
+        line = "  ".join(f"{key} {inner}" for key, inner in items.items())
+        if len(line) > INLINE_CHARACTERS or any(isinstance(inner, (dict, list)) for inner in items.values()):
             return [row for key, inner in items.items() for row in _rows(f"{path}.{key}", inner)]
         return [(path, "  ".join(f"{key} [bold]{escape(str(inner))}[/]" for key, inner in items.items()))]
     if isinstance(value, list):

@@ -78,6 +78,7 @@ class Monitoring(pulumi.ComponentResource):
                 f"{name}-{exporter}",
                 addon_name=exporter,
                 cluster_name=args.cluster_name,
+                region=args.region,
                 resolve_conflicts_on_create="OVERWRITE",
                 resolve_conflicts_on_update="OVERWRITE",
                 tags={**args.tags, "Name": exporter},

@@ -34,7 +34,7 @@ def test_the_entry_point_stays_short() -> None:
 def test_only_settings_reads_the_configuration() -> None:
     readers = {
         file.relative_to(ROOT).as_posix()
-        for folder in ("components", "operations", "examples")
+        for folder in ("components", "operations")
         for file in (ROOT / folder).rglob("*.py")
         if "pulumi.Config(" in file.read_text() or "os.environ" in file.read_text()
     }

@@ -74,6 +74,7 @@ def arguments(**changes: Any) -> SlotArgs:
         },
         monitoring_namespace="monitoring",
         cluster_name="quikapp-live",
+        region="eu-west-1",
         tags={"owner": "platform"},
     )
     return replace(args, **changes)
