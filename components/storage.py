@@ -110,7 +110,7 @@ class BackupBucket(pulumi.ComponentResource):
     """Where backups are kept for their retention and then expire: private, versioned, with a key of its own.
 
     Expiry counts from an object's creation, so every backup is a set of new objects, as under a prefix that holds the
-    day. A backup that needs no undoing stays `BACKUP_UNDO_DAYS` longer than its retention.
+    day. What has expired can be brought back, and is billed, for `BACKUP_UNDO_DAYS` more.
     """
 
     bucket_name: pulumi.Output[str]

@@ -45,11 +45,13 @@ STRICT_TRANSPORT_SECURITY: Final = "max-age=31536000"
 """Browsers that have been here once come back over HTTPS only, for a year."""
 
 VALIDATION_TTL_SECONDS: Final = 60
+"""How long resolvers remember the record that proves who owns the domain."""
 
 HEALTH_CHECK_SECONDS: Final = 10
 """Time between two health checks of a target."""
 
 HEALTH_CHECK_TIMEOUT_SECONDS: Final = 5
+"""How long a target may take to answer a health check."""
 
 HEALTHY_AFTER: Final = 2
 """Checks in a row until a target receives requests: 20 seconds."""
