@@ -14,7 +14,6 @@ from typing import Any, Final, get_args, get_origin
 import pulumi
 from pulumi.runtime import config as runtime
 from pydantic import TypeAdapter, ValidationError
-from pydantic_core import ErrorDetails
 
 from operations.environments import EnvironmentName
 from operations.facts import EnvironmentFacts, breaches
@@ -183,7 +182,7 @@ def _faults(key: str, annotation: object, refusal: ValidationError) -> Iterator[
             yield _fault(key, annotation, error)
 
 
-def _fault(key: str, annotation: object, error: ErrorDetails) -> Fault:
+def _fault(key: str, annotation: object, error: Mapping[str, Any]) -> Fault:
     path = list(error["loc"])
     # Pydantic marks an error in a key, not its value, by a last step "[key]"; a file may have a key of that name.
     if path[-1:] == ["[key]"] and error["type"] != "extra_forbidden":
@@ -202,7 +201,7 @@ def _fault(key: str, annotation: object, error: ErrorDetails) -> Fault:
     return Fault(where, message, shown if tells else None)
 
 
-def _message(error: ErrorDetails) -> str:
+def _message(error: Mapping[str, Any]) -> str:
     context = error.get("ctx", {})
     if error["type"] == "enum":
         # Pydantic writes "'a', 'b' or 'c'".

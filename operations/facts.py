@@ -35,9 +35,11 @@ from operations.limits import (
     GLACIER_MINIMUM_STORAGE,
     HOSTED_ZONE_ID_LENGTH,
     LOG_RETENTION_DAYS,
+    LOG_RETENTION_SOURCE,
     RULES_PER_LOAD_BALANCER,
     SERVERLESS_CAPACITY,
     SERVICE_RANGES,
+    SERVICE_RANGES_SOURCE,
     TAG_VALUE_LENGTH,
     TARGET_GROUPS_PER_LOAD_BALANCER,
     TARGETS_PER_LOAD_BALANCER,
@@ -94,14 +96,11 @@ Region = Annotated[
         matching(
             r"(af|ap|ca|cn|eu|il|me|mx|sa|us|us-gov)-(central|north|south|east|west|(north|south)(east|west))-[1-9]",
             "the name of an AWS region such as eu-west-1",
-            TAG_VALUE_LENGTH,
         )
     ),
 ]
 
-ZoneLetter = Annotated[
-    str, AfterValidator(matching(r"[a-f]", "the letter of a zone of the region, a to f", TAG_VALUE_LENGTH))
-]
+ZoneLetter = Annotated[str, AfterValidator(matching(r"[a-f]", "the letter of a zone of the region, a to f"))]
 
 TagValue = Annotated[
     str,
@@ -159,7 +158,6 @@ InstanceClass = Annotated[
         matching(
             r"db\.[a-z][0-9][a-z]*\.(medium|large|[0-9]*xlarge)",
             "an RDS instance class such as db.r8g.large",
-            TAG_VALUE_LENGTH,
         )
     ),
 ]
@@ -186,7 +184,9 @@ def _is_vpc_range(network: IPv4Network) -> IPv4Network:
         raise ValueError(f"allowed is a part of {', '.join(map(str, PRIVATE_RANGES))} (RFC 1918)")
     for taken in SERVICE_RANGES:
         if network.overlaps(taken):
-            raise ValueError(f"overlaps {taken}, from which EKS numbers Kubernetes Services")
+            raise ValueError(
+                f"overlaps {taken}, from which EKS numbers Kubernetes Services ({SERVICE_RANGES_SOURCE})"
+            )
     return network
 
 
@@ -344,7 +344,7 @@ class Database(Model):
 def _is_log_retention(days: int) -> int:
     if days not in LOG_RETENTION_DAYS:
         raise ValueError(
-            f"allowed are {', '.join(map(str, sorted(LOG_RETENTION_DAYS)))} days (CloudWatch Logs)"
+            f"allowed are {', '.join(map(str, sorted(LOG_RETENTION_DAYS)))} days ({LOG_RETENTION_SOURCE})"
         )
     return days
 

@@ -26,9 +26,6 @@ _ALB_RULES = "https://docs.aws.amazon.com/elasticloadbalancing/latest/applicatio
 _TARGET_GROUP = (
     "https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateTargetGroup.html"
 )
-_TARGET_GROUP_ATTRIBUTES = (
-    "https://docs.aws.amazon.com/elasticloadbalancing/latest/application/edit-target-group-attributes.html"
-)
 _LOAD_BALANCER = (
     "https://docs.aws.amazon.com/elasticloadbalancing/latest/APIReference/API_CreateLoadBalancer.html"
 )
@@ -40,13 +37,11 @@ _AURORA_CAPACITY = (
 _S3_CLASSES = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html"
 _S3_NAMES = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"
 _IAM_QUOTAS = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"
-_EKS_CLUSTER = "https://docs.aws.amazon.com/eks/latest/APIReference/API_CreateCluster.html"
 _EKS_SUBNETS = "https://docs.aws.amazon.com/eks/latest/userguide/network-reqs.html"
 _EKS_SERVICE_RANGE = (
     "https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html"
 )
 _VPC_CIDR = "https://docs.aws.amazon.com/vpc/latest/userguide/vpc-cidr-blocks.html"
-_VPC_SUBNET = "https://docs.aws.amazon.com/vpc/latest/userguide/subnet-sizing.html"
 _TAGS = "https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html"
 _LOG_RETENTION = (
     "https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html"
@@ -56,21 +51,14 @@ _EKS_QUOTAS = "https://docs.aws.amazon.com/eks/latest/userguide/service-quotas.h
 
 # Names
 DNS_LABEL_LENGTH: Final = Limit(63, "characters", _KUBERNETES_NAMES)
-DOMAIN_LENGTH: Final = Limit(253, "characters", _KUBERNETES_NAMES)
 LABEL_VALUE_LENGTH: Final = Limit(63, "characters", _KUBERNETES_LABELS)
 LOAD_BALANCER_NAME_LENGTH: Final = Limit(32, "characters", _LOAD_BALANCER)
 TARGET_GROUP_NAME_LENGTH: Final = Limit(32, "characters", _TARGET_GROUP)
 DATABASE_CLUSTER_NAME_LENGTH: Final = Limit(63, "characters", _RDS_CLUSTER)
 BUCKET_NAME_LENGTH: Final = Limit(63, "characters", _S3_NAMES)
 ROLE_NAME_LENGTH: Final = Limit(64, "characters", _IAM_QUOTAS)
-CLUSTER_NAME_LENGTH: Final = Limit(100, "characters", _EKS_CLUSTER)
 IMAGE_LENGTH: Final = Limit(
     255, "characters", "https://github.com/distribution/reference/blob/main/reference.go"
-)
-ENVIRONMENT_VARIABLE_LENGTH: Final = Limit(
-    255,
-    "characters: a bound of our own, far above any real name",
-    "https://kubernetes.io/docs/tasks/inject-data-application/define-environment-variable-container/",
 )
 CERTIFICATE_NAME_LENGTH: Final = Limit(
     64, "characters", "https://docs.aws.amazon.com/acm/latest/APIReference/API_RequestCertificate.html"
@@ -85,18 +73,15 @@ TAG_VALUE_LENGTH: Final = Limit(256, "characters", _TAGS)
 
 # Routes and load balancing
 PATH_PATTERN_LENGTH: Final = Limit(128, "characters", _ALB_RULES)
-ROUTE_LENGTH: Final = Limit(126, "characters, which leaves room for `/*`", _ALB_RULES)
+ROUTE_LENGTH: Final = Limit(PATH_PATTERN_LENGTH.value - len("/*"), "characters besides `/*`", _ALB_RULES)
 HEALTH_PATH_LENGTH: Final = Limit(1024, "characters", _TARGET_GROUP)
 TARGET_GROUPS_PER_LOAD_BALANCER: Final = Limit(100, "target groups", _ALB_QUOTAS)
 RULES_PER_LOAD_BALANCER: Final = Limit(100, "listener rules besides the default ones", _ALB_QUOTAS)
 TARGETS_PER_LOAD_BALANCER: Final = Limit(1000, "targets", _ALB_QUOTAS)
-LOAD_BALANCER_ZONES: Final = Limit(2, "zones at least", _LOAD_BALANCER)
-DEREGISTRATION_DELAY: Final = Limit(3600, "seconds at most", _TARGET_GROUP_ATTRIBUTES)
 PORTS: Final = Limit(65535, "highest port", _TARGET_GROUP)
 
 # Network
 VPC_LARGEST_PREFIX: Final = Limit(16, "bits of the shortest prefix", _VPC_CIDR)
-SUBNET_RESERVED_ADDRESSES: Final = Limit(5, "addresses in every subnet", _VPC_SUBNET)
 CLUSTER_ZONES: Final = Limit(2, "zones at least", _EKS_SUBNETS)
 API_ACCESS_CIDRS: Final = Limit(40, "CIDR blocks", _EKS_QUOTAS)
 SERVICE_RANGES: Final = (IPv4Network("10.100.0.0/16"), IPv4Network("172.20.0.0/16"))

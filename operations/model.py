@@ -27,18 +27,18 @@ class Model(BaseModel):
     )
 
 
-def matching(pattern: str, allowed: str, length: Limit) -> Callable[[str], str]:
-    """Return a validator that takes text which matches the whole pattern and is no longer than a limit.
+def matching(pattern: str, allowed: str, length: Limit | None = None) -> Callable[[str], str]:
+    """Return a validator that takes text which matches the whole pattern and is no longer than a vendor's limit.
 
     Args:
         pattern: a regular expression over ASCII.
         allowed: what the pattern means, as a person would say it: it is the message of the error.
-        length: the vendor's limit, in characters.
+        length: in characters; None where the pattern itself bounds it, or nothing does.
     """
     expression = re.compile(pattern, re.ASCII)
 
     def check(text: str) -> str:
-        if len(text) > length.value:
+        if length is not None and len(text) > length.value:
             raise ValueError(f"{len(text)} characters long; allowed are {length.value} ({length.source})")
         if not expression.fullmatch(text):
             raise ValueError(f"allowed is {allowed}")

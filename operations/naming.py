@@ -34,8 +34,3 @@ def fit(name: str, limit: int) -> str:
 def join(*parts: str, limit: int) -> str:
     """Return the parts joined by hyphens, within `limit` characters (see `fit`)."""
     return fit("-".join(parts), limit)
-
-
-def application_name(*parts: str, limit: int) -> str:
-    """Return `quikapp-…`, the parts joined by hyphens, within `limit` characters (see `fit`)."""
-    return join(APPLICATION, *parts, limit=limit)

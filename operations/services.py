@@ -8,7 +8,6 @@ from pydantic import AfterValidator, Field, model_validator
 
 from operations.limits import (
     DNS_LABEL_LENGTH,
-    ENVIRONMENT_VARIABLE_LENGTH,
     HEALTH_PATH_LENGTH,
     IMAGE_LENGTH,
     MEMORY_MIB_PER_CONTAINER,
@@ -73,7 +72,6 @@ EnvironmentVariable = Annotated[
         matching(
             r"[A-Za-z_][A-Za-z0-9_]*",
             "the name of an environment variable: letters, digits and underscores, not beginning with a digit",
-            ENVIRONMENT_VARIABLE_LENGTH,
         )
     ),
 ]

@@ -182,7 +182,7 @@ FAULTS = (
         "live",
         {"quikapp:network.cidr": "172.20.0.0/16"},
         (
-            'quikapp:network.cidr = "172.20.0.0/16": overlaps 172.20.0.0/16, from which EKS numbers Kubernetes Services',
+            'quikapp:network.cidr = "172.20.0.0/16": overlaps 172.20.0.0/16, from which EKS numbers Kubernetes Services (https://docs.aws.amazon.com/eks/latest/APIReference/API_KubernetesNetworkConfigRequest.html)',
         ),
     ),
     Case(
@@ -651,7 +651,7 @@ FAULTS = (
         "live",
         {"quikapp:retention": {"logsDays": 31}},
         (
-            "quikapp:retention.logsDays = 31: allowed are 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653 days (CloudWatch Logs)",
+            "quikapp:retention.logsDays = 31: allowed are 1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653 days (https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html)",
         ),
     ),
     Case(

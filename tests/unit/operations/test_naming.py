@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations.naming import application_name, fit, join
+from operations.naming import fit, join
 
 names = st.from_regex(r"[a-z]([a-z0-9-]*[a-z0-9])?", fullmatch=True)
 limits = st.integers(10, 64)
@@ -40,4 +40,3 @@ def test_a_limit_without_room_for_a_hash_is_refused() -> None:
 
 def test_parts_are_joined_by_hyphens() -> None:
     assert join("live", "api", "blue", limit=32) == "live-api-blue"
-    assert application_name("live", "api", limit=32) == "quikapp-live-api"
