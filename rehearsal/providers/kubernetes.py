@@ -251,7 +251,7 @@ class KubernetesProvider(Provider):
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._workers, work)
-        except Unreachable as error:
+        except (ApiError, Unreachable) as error:
             raise Refusal(str(error)) from None
 
     def _check(self, request: CheckRequest) -> CheckResponse:
@@ -484,7 +484,8 @@ class KubernetesProvider(Provider):
                 raise Refusal(
                     f"{title(thing)} was not gone in {patience:g} s; its finalizers: {finalizers}. {gone}".strip()
                 )
-            self._log.progress(urn, "waiting for it to go")
+            if pause == FIRST_PAUSE:
+                self._log.progress(urn, "waiting for it to go")
             self._pause(pause)
             pause = min(pause * 1.5, LONGEST_PAUSE)
 
