@@ -155,15 +155,15 @@ class ControlPlane:
         """
         with exclusive(self.directory / "lock"):
             self._prepare()
-            for daemon in (self._etcd(), self._api_server()):
-                self._daemons.start(daemon)
+            self._start_etcd()
+            self._daemons.start(self._api_server())
             self._wait_for("the API server", self._api_server_ready, "etcd", "kube-apiserver")
-            self._install()
             if self._daemons.pid("kwok") is None:
                 # A kwok that was killed still holds its nodes, and the next would wait for its leases to expire.
                 self.api.delete("/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases")
             for daemon in (self._controller_manager(), self._scheduler(), self._kwok()):
                 self._daemons.start(daemon)
+            self._install()
             self.wait_ready()
 
     def wait_ready(self) -> None:
@@ -226,6 +226,14 @@ class ControlPlane:
         for name in ("kube-controller-manager", "kube-scheduler"):
             credentials = {"client-certificate": f"{pki}/{name}.pem", "client-key": f"{pki}/{name}.key"}
             self._write_once(f"{name}.kubeconfig", self._kubeconfig(credentials))
+
+    def _start_etcd(self) -> None:
+        """Start etcd and return once it listens: an API server that is refused at first waits a second to try again."""
+        socket = self.directory / "etcd:0"
+        if self._daemons.pid("etcd") is None:
+            socket.unlink(missing_ok=True)
+        self._daemons.start(self._etcd())
+        self._wait_for("etcd", socket.exists, "etcd")
 
     def _write_once(self, name: str, content: str) -> None:
         path = self.directory / name
