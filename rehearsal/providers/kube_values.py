@@ -35,6 +35,13 @@ def is_list(value: Any) -> TypeGuard[list[Any]]:
     return isinstance(value, list)
 
 
+def is_unknown(value: Any) -> bool:
+    """Whether JSON is, or anywhere holds, a value that is not known yet."""
+    if is_map(value):
+        return any(map(is_unknown, value.values()))
+    return any(map(is_unknown, value)) if is_list(value) else value is UNKNOWN
+
+
 def plain(value: PropertyValue) -> Any:
     """JSON of a property value: seals and dependencies dropped, integral numbers as ``int``, unknowns as `UNKNOWN`.
 

@@ -38,7 +38,7 @@ from pulumi.provider.experimental.provider import (
 )
 
 from rehearsal.providers.kube_client import Access, ApiError, ApiServer, Kind, KubeconfigError, Unreachable
-from rehearsal.providers.kube_diff import Change, compare, spelled
+from rehearsal.providers.kube_diff import Change, Path, compare, spelled
 from rehearsal.providers.kube_objects import (
     DEFAULT_NAMESPACE,
     DELETION_PROPAGATION,
@@ -70,6 +70,7 @@ from rehearsal.providers.kube_server import EngineLog, NotReady, Refusal, serve
 from rehearsal.providers.kube_values import (
     UNKNOWN,
     Object,
+    is_unknown,
     plain_map,
     redacted,
     sealed_map,
@@ -156,6 +157,7 @@ class KubernetesProvider(Provider):
         self._settings = Settings()
         self._server: ApiServer | None = None
         self._workers = ThreadPoolExecutor(WORKERS)
+        self._missing_namespaces: set[str] = set()  # as previews found; an update asks again
 
     async def check_config(self, request: CheckRequest) -> CheckResponse:
         """Refuse what this provider does not do: applying on the client, rendering to files."""
@@ -379,9 +381,11 @@ class KubernetesProvider(Provider):
             manifest = plain_map(properties)
             self._log.warn(urn, f"{title(manifest)} is not checked: the API server serves no such kind yet")
             return dict(properties)
-        schemas = self._required().schemas(task.kind)
-        schema = schemas.of_kind(task.kind.group, task.kind.version, task.kind.name)
-        filled, places = schemas.filled(task.manifest, schema)
+        filled, places = task.manifest, list[Path]()
+        if is_unknown(task.manifest):
+            schemas = self._required().schemas(task.kind)
+            schema = schemas.of_kind(task.kind.group, task.kind.version, task.kind.name)
+            filled, places = schemas.filled(task.manifest, schema)
         try:
             live = self._dry_run(task, filled, new=new)
         except ApiError as error:
@@ -402,11 +406,14 @@ class KubernetesProvider(Provider):
         name, namespace = str(name_of(manifest)), str(namespace_of(manifest))
         # What a new object would take over belongs to an old one that is replaced: no conflict.
         force = task.force or new
+        if namespace in self._missing_namespaces:
+            namespace = DEFAULT_NAMESPACE
         try:
             return self._tried(task, manifest, name, namespace, force)
         except ApiError as error:
             if error.namespace_is_missing:
                 # The namespace is made in this very update. Any other judges the manifest as well.
+                self._missing_namespaces.add(namespace)
                 return self._tried(task, manifest, name, DEFAULT_NAMESPACE, force)
             replaceable = new and task.kind.name != "CustomResourceDefinition"
             if replaceable and self._required().find(task.kind.path(name, namespace)):

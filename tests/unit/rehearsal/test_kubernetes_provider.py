@@ -27,6 +27,7 @@ from rehearsal.providers.kube_server import EngineLog, Refusal
 from rehearsal.providers.kube_values import (
     UNKNOWN,
     Object,
+    is_unknown,
     plain,
     plain_map,
     redacted,
@@ -377,6 +378,10 @@ class TestValues:
         sent = property_map({"a": 1, "b": 1.5, "c": True, "d": None, "e": rpc.UNKNOWN, "f": [1]})
         assert plain_map(sent) == {"a": 1, "b": 1.5, "c": True, "e": UNKNOWN, "f": [1]}
         assert type(plain_map(sent)["a"]) is int
+
+    def test_an_unknown_value_is_found_wherever_it_stands(self) -> None:
+        assert is_unknown({"a": [{"b": UNKNOWN}]})
+        assert not is_unknown({"a": [{"b": 1}], "c": {}})
 
     def test_json_goes_back_as_the_engine_wants_it(self) -> None:
         assert sealed_map({"a": 1, "b": [True], "c": UNKNOWN}, {}) == property_map(
