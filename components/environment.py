@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, cast
 
 import pulumi
 
@@ -238,15 +238,17 @@ class Environment(pulumi.ComponentResource):
 def _size(facts: EnvironmentFacts) -> Provisioned | Serverless:
     if (serverless := facts.database.serverless) is not None:
         return Serverless(min_acu=serverless.min_acu, max_acu=serverless.max_acu)
-    assert facts.database.instance_class is not None, "a database has one size"
-    return Provisioned(instance_class=facts.database.instance_class)
+    # The facts hold exactly one of the two.
+    return Provisioned(instance_class=cast("str", facts.database.instance_class))
 
 
 def _dns(facts: EnvironmentFacts) -> Dns:
     if facts.traffic.certificate_arn is not None:
-        return ExistingCertificate(certificate_arn=facts.traffic.certificate_arn)
-    assert facts.traffic.hosted_zone_id is not None, "HTTPS has a certificate"
-    return HostedZone(zone_id=facts.traffic.hosted_zone_id)
+        return ExistingCertificate(
+            certificate_arn=facts.traffic.certificate_arn, zone_id=facts.traffic.hosted_zone_id
+        )
+    # The facts hold at least one of the two.
+    return HostedZone(zone_id=cast("str", facts.traffic.hosted_zone_id))
 
 
 def _percent(facts: EnvironmentFacts) -> str:

@@ -14,7 +14,7 @@ from operations import naming
 from operations.limits import ROLE_NAME_LENGTH
 from operations.metrics import CPU_USAGE
 from operations.release import SlotCapacity
-from operations.services import Replicas, Service, Use
+from operations.services import Replicas, Service, Use, environment_variable
 from operations.slots import Slot as SlotName
 
 apps = kubernetes.apps.v1
@@ -40,19 +40,6 @@ SCALE_DOWN_WINDOW_SECONDS: Final = 300
 DISRUPTION_BUDGET: Final = "10%"
 """Share of pods that voluntary disruptions may take at once. Kubernetes rounds it up, so it is at least one pod and
 a single replica never blocks a drain. Source: https://kubernetes.io/docs/tasks/run-application/configure-pdb/"""
-
-SLOT_VARIABLES: Final = frozenset(
-    {
-        "SLOT",
-        "VERSION",
-        "DATABASE_HOST",
-        "DATABASE_PORT",
-        "DATABASE_NAME",
-        "DATABASE_USER",
-        "FILES_BUCKET",
-    }
-)
-"""Environment variables that every slot gives its services, each where the service uses what it names."""
 
 IDENTITY_AGENT: Final = "169.254.170.23/32"
 """Where the EKS Pod Identity agent answers on every node, at port 80.
@@ -87,8 +74,7 @@ class SlotArgs:
     """What a slot is made of.
 
     Raises:
-        ValueError: a service uses a database, files or a secret that the slot does not have, or sets a variable that
-            the slot sets.
+        ValueError: a service uses a database, files or a secret that the slot does not have.
     """
 
     slot: SlotName
@@ -127,9 +113,6 @@ class SlotArgs:
             for secret in service.secrets:
                 if secret not in self.secrets:
                     raise ValueError(f"{name} needs the secret {secret}, and the slot does not have it")
-            taken = {*SLOT_VARIABLES, *map(environment_variable, service.secrets)} & {*service.env}
-            if taken:
-                raise ValueError(f"{name} sets {', '.join(sorted(taken))}, which the slot sets itself")
 
 
 class Slot(pulumi.ComponentResource):
@@ -540,11 +523,6 @@ class Workload(pulumi.ComponentResource):
 def cpu_target_percent() -> int:
     """The CPU use, in percent of the request, at which the autoscaler keeps the pods."""
     return round((CPU_USAGE.warning - AUTOSCALING_HEADROOM) * 100)
-
-
-def environment_variable(secret: str) -> str:
-    """The environment variable that carries a secret: `session-signing-key` arrives as `SESSION_SIGNING_KEY`."""
-    return secret.upper().replace("-", "_")
 
 
 def _allow(resource: pulumi.Input[str], *actions: str) -> pulumi.Output[Statement]:

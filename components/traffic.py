@@ -20,7 +20,7 @@ from components.buckets import (
 from components.firewall import Firewall, FirewallArgs
 from components.policies import Arn
 from operations.limits import LOAD_BALANCER_NAME_LENGTH, TARGET_GROUP_NAME_LENGTH
-from operations.listener_rules import path_patterns, priorities
+from operations.listener_rules import CLOSED_PATHS, CLOSED_PRIORITY, path_patterns, priorities
 from operations.naming import fit, join
 from operations.slots import Slot, Weights
 
@@ -178,6 +178,7 @@ class Traffic(pulumi.ComponentResource):
             service: {slot: self._target_group(service, route, slot) for slot in Slot}
             for service, route in args.routes.items()
         }
+        self._closed_rule(listener)
         self.listener_rules = {
             service: self._listener_rule(service, route, listener, numbers[route.path])
             for service, route in args.routes.items()
@@ -437,6 +438,30 @@ class Traffic(pulumi.ComponentResource):
             opts=self._child,
         )
         return group.arn
+
+    def _closed_rule(self, listener: aws.lb.Listener) -> None:
+        """What pods serve to Prometheus is nothing for the internet, not even where a service is routed at `/`."""
+        aws.lb.ListenerRule(
+            f"{self._name}-closed",
+            listener_arn=listener.arn,
+            priority=CLOSED_PRIORITY,
+            conditions=[
+                aws.lb.ListenerRuleConditionArgs(
+                    path_pattern=aws.lb.ListenerRuleConditionPathPatternArgs(values=list(CLOSED_PATHS))
+                )
+            ],
+            actions=[
+                aws.lb.ListenerRuleActionArgs(
+                    type="fixed-response",
+                    fixed_response=aws.lb.ListenerRuleActionFixedResponseArgs(
+                        content_type="text/plain", message_body="Not found", status_code="404"
+                    ),
+                )
+            ],
+            region=self._args.region,
+            tags=self._tags("closed"),
+            opts=self._child,
+        )
 
     def _listener_rule(
         self, service: str, route: Route, listener: aws.lb.Listener, priority: int

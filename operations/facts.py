@@ -45,6 +45,7 @@ from operations.limits import (
     TARGETS_PER_LOAD_BALANCER,
     VPC_LARGEST_PREFIX,
 )
+from operations.listener_rules import CLOSED_PATHS
 from operations.model import Model, matching
 from operations.naming import APPLICATION
 from operations.release import Release, Standby, Switch
@@ -507,6 +508,10 @@ def _release_fits_its_switch(release: Release) -> Iterator[Fault]:
 def _routes_are_distinct(services: Mapping[str, Service]) -> Iterator[Fault]:
     owners: dict[str, str] = {}
     for name, service in services.items():
+        if service.path in CLOSED_PATHS:
+            yield Fault(
+                f"{_service_key(name)}.path", "the load balancer closes this path", show(service.path)
+            )
         if (owner := owners.setdefault(service.path, name)) != name:
             yield Fault(
                 f"{_service_key(name)}.path", f"the service {owner} has this path already", show(service.path)
@@ -525,7 +530,7 @@ def _quotas_hold_the_services(
             len(services) * len(Slot),
             "target groups",
         ),
-        ("rulesPerLoadBalancer", quotas.rules_per_load_balancer, len(services), "rules"),
+        ("rulesPerLoadBalancer", quotas.rules_per_load_balancer, len(services) + 1, "rules"),
         ("targetsPerLoadBalancer", quotas.targets_per_load_balancer, targets, "targets"),
     ):
         if needed > quota:

@@ -12,6 +12,12 @@ from typing import Final
 HIGHEST_PRIORITY: Final = 50_000
 """Priority numbers run from 1, tried first, to this one."""
 
+CLOSED_PATHS: Final = ("/metrics",)
+"""Paths that answer 404 to the internet, whatever service would match them: pods serve their metrics there."""
+
+CLOSED_PRIORITY: Final = 1
+"""Of the rule that closes them: before every service's, whose numbers begin above it."""
+
 DEEPEST_PATH: Final = 64
 """Segments of the longest path: 128 characters of a path pattern hold no more."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum, unique
-from typing import Annotated, Self
+from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -77,6 +77,25 @@ EnvironmentVariable = Annotated[
 ]
 
 
+SLOT_VARIABLES: Final = frozenset(
+    {
+        "SLOT",
+        "VERSION",
+        "DATABASE_HOST",
+        "DATABASE_PORT",
+        "DATABASE_NAME",
+        "DATABASE_USER",
+        "FILES_BUCKET",
+    }
+)
+"""Environment variables that every slot gives its services, each where the service uses what it names."""
+
+
+def environment_variable(secret: str) -> str:
+    """The environment variable that carries a secret: `session-signing-key` arrives as `SESSION_SIGNING_KEY`."""
+    return secret.upper().replace("-", "_")
+
+
 @unique
 class Use(StrEnum):
     """What a service may use besides its own pods; each grants exactly the access it needs."""
@@ -125,7 +144,9 @@ class Service(Model):
     """Plain environment variables; nothing secret."""
 
     @model_validator(mode="after")
-    def _names_each_secret_once(self) -> Self:
+    def _names_each_variable_once(self) -> Self:
         if len(set(self.secrets)) < len(self.secrets):
             raise ValueError("secrets names one secret twice")
+        if taken := {*SLOT_VARIABLES, *map(environment_variable, self.secrets)} & {*self.env}:
+            raise ValueError(f"env sets {', '.join(sorted(taken))}, which the slot sets itself")
         return self

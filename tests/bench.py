@@ -83,24 +83,24 @@ def bare_program(planned: list[dict[str, Any]]) -> str:
     lines = ["import pulumi", "import pulumi_aws as aws", "import pulumi_kubernetes as kubernetes", ""]
     names: set[str] = set()
     for number, item in enumerate(planned):
-        token = str(item["type"])
-        if not token.startswith(("aws:", "kubernetes:")) and token != "pulumi:providers:kubernetes":
+        kind = str(item["type"])
+        if not kind.startswith(("aws:", "kubernetes:")) and kind != "pulumi:providers:kubernetes":
             continue
         name = str(item["urn"]).split("::", 3)[3]
         name = name if name not in names else f"{name}-{number}"
         names.add(name)
-        constructor, inputs = _call(token, cast("dict[str, Any]", item["inputs"]))
+        constructor, inputs = _call(kind, cast("dict[str, Any]", item["inputs"]))
         arguments = ", ".join(
             f"{_snake(key)}={value!r}" for key, value in inputs.items() if not key.startswith("__")
         )
-        options = ", opts=pulumi.ResourceOptions(provider=cluster)" if token.startswith("kubernetes:") else ""
-        target = "cluster = " if token == "pulumi:providers:kubernetes" else ""
+        options = ", opts=pulumi.ResourceOptions(provider=cluster)" if kind.startswith("kubernetes:") else ""
+        target = "cluster = " if kind == "pulumi:providers:kubernetes" else ""
         lines.append(f"{target}{constructor}({name!r}, {arguments}{options})")
     return "\n".join(lines) + "\n"
 
 
-def _call(token: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-    package, module, kind = token.split(":")
+def _call(kind: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    package, module, name = kind.split(":")
     if package == "pulumi":
         return "kubernetes.Provider", {
             key: value == "true" if value in ("true", "false") else value
@@ -119,8 +119,8 @@ def _call(token: str, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if package == "kubernetes":
         group, version = module.split("/")
         inputs = {key: value for key, value in inputs.items() if key not in ("apiVersion", "kind")}
-        return f"kubernetes.{group.removesuffix('.k8s.io').split('.')[0]}.{version}.{kind}", inputs
-    return f"aws.{module.split('/')[0]}.{kind}", inputs
+        return f"kubernetes.{group.removesuffix('.k8s.io').split('.')[0]}.{version}.{name}", inputs
+    return f"aws.{module.split('/')[0]}.{name}", inputs
 
 
 def _snake(key: str) -> str:

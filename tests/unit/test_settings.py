@@ -387,7 +387,7 @@ FAULTS = (
             }
         },
         (
-            "quikapp:traffic.quotas.rulesPerLoadBalancer = 1: 2 services in two slots need 2 rules",
+            "quikapp:traffic.quotas.rulesPerLoadBalancer = 1: 2 services in two slots need 3 rules",
             "quikapp:traffic.quotas.targetGroupsPerLoadBalancer = 3: 2 services in two slots need 4 target groups",
             "quikapp:traffic.quotas.targetsPerLoadBalancer = 100: 2 services in two slots need 240 targets",
         ),
@@ -493,6 +493,18 @@ FAULTS = (
         "live",
         {"quikapp:services.web.path": "/api"},
         ('quikapp:services.web.path = "/api": the service api has this path already',),
+    ),
+    Case(
+        "a service on a path that is closed",
+        "live",
+        {"quikapp:services.web.path": "/metrics"},
+        ('quikapp:services.web.path = "/metrics": the load balancer closes this path',),
+    ),
+    Case(
+        "a variable that the slot sets",
+        "live",
+        {"quikapp:services.api.env": {"VERSION": "1", "SESSION_SIGNING_KEY": "x"}},
+        ("quikapp:services.api: env sets SESSION_SIGNING_KEY, VERSION, which the slot sets itself",),
     ),
     Case(
         "a path without a slash",

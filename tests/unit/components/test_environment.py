@@ -18,7 +18,7 @@ from operations.slots import Slot
 from tests.unit.components.recording import Recording, record
 
 ROOT = Path(__file__).parents[3]
-SECRET = "a-secret-that-must-never-show"
+HIDDEN = "a-secret-that-must-never-show"
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 STATEFUL_SET = "kubernetes:apps/v1:StatefulSet"
@@ -35,7 +35,7 @@ def facts_of(name: str) -> EnvironmentFacts:
     values = {key: value["default"] for key, value in shared.items()} | stack
     config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
     return settings.parse(
-        name, config | {"secrets:session-signing-key": SECRET}, {"secrets:session-signing-key"}
+        name, config | {"secrets:session-signing-key": HIDDEN}, {"secrets:session-signing-key"}
     )
 
 
@@ -52,7 +52,7 @@ def recorded(facts: EnvironmentFacts) -> Iterator[Recording[Environment]]:
 
 
 def environment(facts: EnvironmentFacts) -> Environment:
-    secrets = {name: pulumi.Output.secret(SECRET) for name in facts.secrets}
+    secrets = {name: pulumi.Output.secret(HIDDEN) for name in facts.secrets}
     built = Environment(facts.name, EnvironmentArgs(facts=facts, secrets=secrets))
     for name, value in built.outputs.items():
         pulumi.export(name, value)
@@ -76,7 +76,7 @@ def test_no_policy_is_boundless(recorded: Recording[Environment]) -> None:
 
 
 def test_no_secret_shows_in_plain_text(recorded: Recording[Environment]) -> None:
-    recorded.assert_hidden(SECRET)
+    recorded.assert_hidden(HIDDEN)
 
 
 def test_every_manifest_goes_to_the_environments_own_cluster(recorded: Recording[Environment]) -> None:
@@ -132,7 +132,7 @@ def test_data_is_encrypted_where_it_lies(recorded: Recording[Environment]) -> No
 def test_each_service_has_one_rule_with_both_slots_at_the_weights_of_the_stack_file(
     recorded: Recording[Environment], facts: EnvironmentFacts
 ) -> None:
-    rules = recorded.of(LISTENER_RULE)
+    rules = [rule for rule in recorded.of(LISTENER_RULE) if "forward" in rule.inputs["actions"][0]]
     assert len(rules) == len(facts.services)
     for rule in rules:
         (action,) = rule.inputs["actions"]

@@ -514,11 +514,6 @@ def test_a_preview_needs_no_output_of_a_resource_for_its_names(record: Record) -
         ({"database": None}, "api uses the database"),
         ({"files": None}, "api uses files"),
         ({"secrets": {}}, "api needs the secret session-signing-key"),
-        ({"services": {"web": WEB.model_copy(update={"env": {"SLOT": "red"}})}}, "web sets SLOT"),
-        (
-            {"services": {"api": API.model_copy(update={"env": {"SESSION_SIGNING_KEY": "x"}})}},
-            "api sets SESSION_SIGNING_KEY",
-        ),
     ],
 )
 def test_a_slot_that_lacks_what_a_service_needs_is_refused(changes: dict[str, Any], message: str) -> None:

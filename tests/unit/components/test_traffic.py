@@ -430,8 +430,17 @@ def test_it_tells_where_users_go_and_which_rules_share_them_out(record: Record) 
 
 def test_a_preview_knows_what_will_be_made(record: Record) -> None:
     made = record(lambda: Traffic("traffic", ARGS), preview=True)
-    assert len(made.of(LISTENER_RULE)) == 3
+    assert len(made.of(LISTENER_RULE)) == 4
     assert len(made.of(BINDING)) == 6
+
+
+def test_metrics_are_closed_to_the_internet_before_any_service_is_asked(record: Record) -> None:
+    made = declare(record)
+    closed = rule(made, "closed")
+    assert closed.inputs["conditions"] == [{"pathPattern": {"values": ["/metrics"]}}]
+    assert closed.inputs["actions"][0]["fixedResponse"]["statusCode"] == "404"
+    others = [each.inputs["priority"] for each in made.of(LISTENER_RULE) if each.name != closed.name]
+    assert closed.inputs["priority"] < min(others)
 
 
 def test_everything_is_tagged_in_its_region_and_closed(record: Record) -> None:
