@@ -25,7 +25,13 @@ from rehearsal.control_plane import ControlPlane, Nodes
 from rehearsal.providers.kube_client import Access, ApiServer
 from rehearsal.toolchain import ToolSet, ensure
 
-pytestmark = pytest.mark.rehearsal
+pytestmark = [
+    pytest.mark.rehearsal,
+    # See `discarded_loops`: the collector may come while a test runs.
+    pytest.mark.filterwarnings(
+        "ignore:Exception ignored in. <(function BaseEventLoop|socket):pytest.PytestUnraisableExceptionWarning"
+    ),
+]
 
 REPOSITORY = Path(__file__).parents[2]
 Program = Callable[[pulumi.ResourceOptions], object]
