@@ -74,6 +74,12 @@ def down(stack: Stack, project: Root = Path()) -> None:
 
 
 @app.command()
+def draw(stack: Stack, project: Root = Path()) -> None:
+    """Draw what the program declared: components and who needs whom, as a Mermaid chart."""
+    console.out(_rehearsal(project, stack).draw(), highlight=False)
+
+
+@app.command()
 def tools() -> None:
     """Build what is missing of the tools, and say where each one is."""
     table = Table("tool", "path", show_edge=False, pad_edge=False)

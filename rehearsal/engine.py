@@ -38,7 +38,7 @@ sys.argv = [{module!r}, *{arguments!r}, *sys.argv[1:]]
 runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
 """
 
-_TOKEN_SHIM = """\
+_AWS_SHIM = """\
 #!/bin/sh
 # Stands in for the AWS CLI: the kubeconfig of the program asks it for a token, and this is the local cluster's.
 if [ "$1 $2" != "eks get-token" ]; then
@@ -119,7 +119,7 @@ class Engine:
                 _link(installed, plugin.official)
             else:
                 _script(shim, _SHIM, module="rehearsal.providers.kubernetes", arguments=[])
-        _script(binaries / "aws", _TOKEN_SHIM, token=self.token)
+        _script(binaries / "aws", _AWS_SHIM, token=self.token)
         self.world.write_text(json.dumps(world, indent=2))
         self.world.chmod(0o600)
         os.environ.update(self._environment(passphrase))

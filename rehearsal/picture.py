@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -23,18 +23,16 @@ class Part:
     resources: Mapping[str, int]
 
 
-def mermaid(deployment: Mapping[str, Any]) -> str:
+def mermaid(recorded: Sequence[Mapping[str, Any]]) -> str:
     """A Mermaid flowchart of the components below the outermost one, and of who depends on whom.
 
     Args:
-        deployment: the engine's own export of a stack: ``{"resources": [...]}``.
+        recorded: the resources of a stack, as the engine's state holds them.
 
     Returns:
         The text of the chart. An arrow from A to B says that a resource of A takes an output of one of B's.
     """
-    resources = {
-        str(resource["urn"]): resource for resource in cast("list[dict[str, Any]]", deployment["resources"])
-    }
+    resources = {str(resource["urn"]): resource for resource in recorded}
     outermost = [urn for urn, resource in resources.items() if _is_component(resource) and _depth(urn) == 1]
     owners = {urn: owner for urn in resources if (owner := _owner(urn, resources, outermost)) is not None}
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from pulumi import automation as auto
 from rich.console import Console
@@ -19,6 +19,7 @@ from rehearsal.control_plane import ControlPlane, Nodes
 from rehearsal.engine import Engine, only_one
 from rehearsal.errors import RehearsalError
 from rehearsal.narration import Watch, changed_lines, changes_table, outputs_table
+from rehearsal.picture import mermaid
 from rehearsal.project import Project
 from rehearsal.toolchain import ToolSet, ensure
 
@@ -113,12 +114,27 @@ class Rehearsal:
         for daemon in status.daemons:
             table.add_row(daemon.name, str(daemon.pid or "[red]not running[/]"), str(daemon.log))
         self.console.print(table)
-        self.console.print(f"{self._recorded()} resources in the state")
+        self.console.print(f"{len(self._recorded())} resources in the state")
         self.console.print(f"export KUBECONFIG={plane.kubeconfig}\n", soft_wrap=True)
 
-    def _recorded(self) -> int:
-        checkpoints = (self.directory / "state" / ".pulumi" / "stacks").glob(f"*/{self.stack}.json")
-        return sum(_resources_in(json.loads(path.read_text())) for path in checkpoints)
+    def draw(self) -> str:
+        """A picture of what the program declared, as the engine's state holds it: a Mermaid flowchart.
+
+        Raises:
+            RehearsalError: the stack is not up.
+        """
+        resources = self._recorded()
+        if not resources:
+            raise RehearsalError(f"'{self.stack}' is not up: rehearse up --stack {self.stack}, then draw it.")
+        return mermaid(resources)
+
+    def _recorded(self) -> list[dict[str, Any]]:
+        stacks = self.directory / "state" / ".pulumi" / "stacks"
+        checkpoint = stacks / self.project.name / f"{self.stack}.json"
+        if not checkpoint.is_file():
+            return []
+        latest: dict[str, Any] = json.loads(checkpoint.read_text())["checkpoint"].get("latest") or {}
+        return latest.get("resources") or []
 
     @contextmanager
     def entered(self) -> Generator[auto.Stack]:
@@ -180,7 +196,3 @@ def _world(plane: ControlPlane) -> Mapping[str, Mapping[str, object]]:
 def standing(project: Project) -> list[str]:
     """The stacks of a project that have a rehearsal on this machine."""
     return [stack for stack in project.stacks if (project.home / stack).is_dir()]
-
-
-def _resources_in(state: dict[str, dict[str, dict[str, list[object]] | None]]) -> int:
-    return len((state["checkpoint"]["latest"] or {}).get("resources", []))

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from rehearsal.kubernetes_api import KubernetesApi
-from tests.rehearsal.conftest import Desk, clear, lay
+from tests.rehearsal.conftest import REPOSITORY, Desk, clear, lay
 
 pytestmark = pytest.mark.rehearsal
 
@@ -41,7 +41,7 @@ def up(stack: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[D
 def _counts(printed: str) -> dict[str, int]:
     """The last table of changes that `rehearse` printed."""
     table = re.split(r"is up|Preview of", printed)[-1]
-    found = re.findall(r"^[+~±-]? *(create|update|replace|delete|unchanged) +(\d+) ", table, re.MULTILINE)
+    found = re.findall(r"^[+~±-]? *(create|update|replace|delete|unchanged)[ │]+(\d+) ", table, re.MULTILINE)
     return {change: int(count) for change, count in found}
 
 
@@ -60,7 +60,7 @@ class TestAStackThatIsUp:
         assert f"Preview of {stack}" in printed
         assert f"{stack} is up" in printed
         assert "export KUBECONFIG=" in printed
-        assert re.search(r"slots\.blue +.*version v\d", printed)
+        assert re.search(r"slots\.blue .*version v\d", printed)
 
     def test_has_every_workload_available_on_the_api_server(self, up: tuple[Desk, str], stack: str) -> None:
         desk, _ = up
@@ -115,6 +115,14 @@ class TestAStackThatIsUp:
         }
         assert changed == {LISTENER_RULE}
         assert set(_counts(printed)) == {"update", "unchanged"}
+
+    def test_looks_like_the_picture_in_the_readme(self, up: tuple[Desk, str], stack: str) -> None:
+        desk, _ = up
+        drawn = desk.rehearse("draw", "--stack", stack)
+        if stack == "live":
+            readme = (REPOSITORY / "README.md").read_text()
+            assert f"```mermaid\n{drawn.strip()}\n```" in readme, drawn
+        assert drawn.startswith("flowchart LR\n")
 
     def test_is_shown_by_status_with_a_kubeconfig_that_works(self, up: tuple[Desk, str], stack: str) -> None:
         desk, _ = up

@@ -22,27 +22,25 @@ def _resource(
 ENVIRONMENT = "quikapp:environment:Environment"
 NETWORK = f"{ENVIRONMENT}$quikapp:network:Network"
 CLUSTER = f"{ENVIRONMENT}$quikapp:cluster:Cluster"
-EXPORT = {
-    "resources": [
-        {"urn": f"{ROOT}pulumi:pulumi:Stack::quikapp-live", "type": "pulumi:pulumi:Stack"},
-        _resource(ENVIRONMENT, "live", None, custom=False),
-        _resource(NETWORK, "net", f"{ENVIRONMENT}::live", custom=False),
-        _resource(f"{NETWORK}$aws:ec2/vpc:Vpc", "net", f"{NETWORK}::net"),
-        _resource(
-            f"{NETWORK}$aws:ec2/subnet:Subnet",
-            "net-a",
-            f"{NETWORK}::net",
-            (f"{NETWORK}$aws:ec2/vpc:Vpc::net",),
-        ),
-        _resource(CLUSTER, "eks", f"{ENVIRONMENT}::live", custom=False),
-        _resource(
-            f"{CLUSTER}$aws:eks/cluster:Cluster",
-            "eks",
-            f"{CLUSTER}::eks",
-            (f"{NETWORK}$aws:ec2/subnet:Subnet::net-a",),
-        ),
-    ]
-}
+EXPORT = [
+    {"urn": f"{ROOT}pulumi:pulumi:Stack::quikapp-live", "type": "pulumi:pulumi:Stack"},
+    _resource(ENVIRONMENT, "live", None, custom=False),
+    _resource(NETWORK, "net", f"{ENVIRONMENT}::live", custom=False),
+    _resource(f"{NETWORK}$aws:ec2/vpc:Vpc", "net", f"{NETWORK}::net"),
+    _resource(
+        f"{NETWORK}$aws:ec2/subnet:Subnet",
+        "net-a",
+        f"{NETWORK}::net",
+        (f"{NETWORK}$aws:ec2/vpc:Vpc::net",),
+    ),
+    _resource(CLUSTER, "eks", f"{ENVIRONMENT}::live", custom=False),
+    _resource(
+        f"{CLUSTER}$aws:eks/cluster:Cluster",
+        "eks",
+        f"{CLUSTER}::eks",
+        (f"{NETWORK}$aws:ec2/subnet:Subnet::net-a",),
+    ),
+]
 
 
 def test_components_are_drawn_with_what_they_hold_and_whom_they_need() -> None:
@@ -55,5 +53,4 @@ def test_components_are_drawn_with_what_they_hold_and_whom_they_need() -> None:
 
 
 def test_a_part_that_nobody_needs_has_no_arrow() -> None:
-    alone = {"resources": EXPORT["resources"][:5]}
-    assert "-->" not in mermaid(alone)
+    assert "-->" not in mermaid(EXPORT[:5])
