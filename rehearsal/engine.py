@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import importlib.metadata
 import json
 import os
@@ -14,11 +13,12 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import NoReturn, cast
 
 from pulumi import automation as auto
 
 from rehearsal.errors import RehearsalError
+from rehearsal.locks import exclusive
 
 LEFT_OUT_PREFIXES = ("AWS_", "KUBE", "PULUMI_", "PAGERDUTY_", "DATADOG_", "DD_")
 """Environment variables that could lead a rehearsal to a real account, a real cluster or another backend."""
@@ -57,10 +57,14 @@ class Plugin:
     version: str
 
     @property
+    def folder(self) -> str:
+        """The name of the folder that holds the plugin, below the engine's plugin folder."""
+        return f"resource-{self.name}-v{self.version}"
+
+    @property
     def official(self) -> Path:
         """Where `pulumi plugin install` puts the provider's official plugin."""
-        home = Path(os.environ.get("PULUMI_HOME", Path.home() / ".pulumi"))
-        return home / "plugins" / f"resource-{self.name}-v{self.version}"
+        return Path(os.environ.get("PULUMI_HOME", Path.home() / ".pulumi")) / "plugins" / self.folder
 
 
 def plugins() -> list[Plugin]:
@@ -109,20 +113,26 @@ class Engine:
         self.state.mkdir(exist_ok=True)
         _link(binaries / "pulumi", self.pulumi)
         for plugin in plugins():
-            shim = binaries / f"pulumi-resource-{plugin.name}"
-            if plugin.name != "kubernetes":
-                _script(shim, _SHIM, module="rehearsal.providers.recorder", arguments=[plugin.name])
-            elif plugin.official.is_dir():
-                shim.unlink(missing_ok=True)
-                installed = root / "home" / "plugins" / plugin.official.name
-                installed.parent.mkdir(parents=True, exist_ok=True)
-                _link(installed, plugin.official)
-            else:
-                _script(shim, _SHIM, module="rehearsal.providers.kubernetes", arguments=[])
+            self._install_plugin(plugin)
         _script(binaries / "aws", _AWS_SHIM, token=self.token)
         self.world.write_text(json.dumps(world, indent=2))
         self.world.chmod(0o600)
         os.environ.update(self._environment(passphrase))
+
+    def _install_plugin(self, plugin: Plugin) -> None:
+        installed = self.directory / "engine" / "home" / "plugins" / plugin.folder
+        if plugin.name == "kubernetes" and plugin.official.is_dir():
+            installed.parent.mkdir(parents=True, exist_ok=True)
+            _link(installed, plugin.official)
+            return
+        if installed.is_symlink():  # the official plugin was there once, and is no more
+            installed.unlink()
+        installed.mkdir(parents=True, exist_ok=True)
+        shim = installed / f"pulumi-resource-{plugin.name}"
+        if plugin.name == "kubernetes":
+            _script(shim, _SHIM, module="rehearsal.providers.kubernetes", arguments=[])
+        else:
+            _script(shim, _SHIM, module="rehearsal.providers.recorder", arguments=[plugin.name])
 
     def _environment(self, passphrase: Path) -> dict[str, str]:
         for name in [name for name in os.environ if name.startswith(LEFT_OUT_PREFIXES)]:
@@ -135,18 +145,38 @@ class Engine:
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "REHEARSAL_WORLD": str(self.world),
+            # The official Kubernetes plugin then takes an object that a killed update made for what it is: ours.
+            "PULUMI_K8S_UPSERT_EXISTING_OBJECTS": "true",
         }
 
     def stack(self, name: str, project: str, program: Path) -> auto.Stack:
         """The stack in the local backend; made where it is not there yet."""
         self._clear_dead_update()
         command = auto.PulumiCommand(root=str(self.directory / "engine"))
-        return auto.create_or_select_stack(
+        stack = auto.create_or_select_stack(
             stack_name=name,
             project_name=project,
             program=_runner(program),
             opts=auto.LocalWorkspaceOptions(work_dir=str(self.work), pulumi_command=command),
         )
+        self._forget_pending(stack, project)
+        return stack
+
+    def _forget_pending(self, stack: auto.Stack, project: str) -> None:
+        """Drop what a killed update had begun and not recorded.
+
+        Both providers take up an object that they made before, so the next update begins these again; the engine
+        would carry the entries along for ever, with a warning in every run.
+        """
+        checkpoint = checkpoint_of(self.state, project, stack.name)
+        if checkpoint.is_file() and '"pending_operations"' in checkpoint.read_text():
+            exported = stack.export_stack()
+            kept = {
+                key: value
+                for key, value in (exported.deployment or {}).items()
+                if key != "pending_operations"
+            }
+            stack.import_stack(auto.Deployment(version=exported.version, deployment=kept))
 
     def _clear_dead_update(self) -> None:
         """End what a killed rehearsal left running, and lift its lock on the state.
@@ -163,25 +193,23 @@ class Engine:
             lock.unlink(missing_ok=True)
 
 
+def checkpoint_of(state: Path, project: str, stack: str) -> Path:
+    """The file in which a local file backend holds the state of a stack."""
+    return state / ".pulumi" / "stacks" / project / f"{stack}.json"
+
+
 @contextmanager
 def only_one(lock: Path, stack: str) -> Generator[None]:
-    """Hold the rehearsal of a stack for this process; the kernel lets go of it however the process ends.
+    """Hold the rehearsal of a stack for this process.
 
     Raises:
         RehearsalError: another process holds it.
     """
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("a+") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            handle.seek(0)
-            raise RehearsalError(
-                f"the rehearsal of '{stack}' is in use by process {handle.read().strip()}: wait for it to end."
-            ) from error
-        handle.truncate(0)
-        handle.write(f"{os.getpid()}\n")
-        handle.flush()
+
+    def refuse(holder: str) -> NoReturn:
+        raise RehearsalError(f"the rehearsal of '{stack}' is in use by process {holder}: wait for it to end.")
+
+    with exclusive(lock, refuse):
         yield
 
 

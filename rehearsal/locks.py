@@ -8,20 +8,25 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def exclusive(path: Path, waiting: Callable[[], object] = lambda: None) -> Generator[None]:
+def exclusive(path: Path, waiting: Callable[[str], object] = lambda _: None) -> Generator[None]:
     """Hold the lock file for the time of a `with` block; its folder is made, private, if it is missing.
 
-    `waiting` is called once if another process holds the lock.
+    `waiting` is called once with the other process's id if another process holds the lock; what it raises ends the
+    wait.
     """
     while True:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with path.open("w") as file:
+        with path.open("a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                waiting()
+                file.seek(0)
+                waiting(file.read().strip())
                 fcntl.flock(file, fcntl.LOCK_EX)
             if _still_there(path, file.fileno()):
+                file.truncate(0)
+                file.write(f"{os.getpid()}\n")
+                file.flush()
                 yield
                 return
 

@@ -38,9 +38,6 @@ PLAIN_STEP = 25
 INLINE_CHARACTERS = 80
 """An output with fields is one row where it fits into so many characters, else a row a field."""
 
-_AMBIENT = re.compile(r"using pulumi-resource-\S+ from \$PATH")
-"""The engine's warning that it found a plugin on its search path, where the rehearsal put it."""
-
 _MARKUP = re.compile(r"<\{%.*?%\}>")
 
 
@@ -133,7 +130,7 @@ class Watch:
             # The engine reports a program's own failure a second time, in a sentence around it.
             if not any(heard in line for heard in self.errors):
                 self.errors.append(line)
-        elif diagnostic.severity == "warning" and not _AMBIENT.match(message):
+        elif diagnostic.severity == "warning":
             self._say(f"[yellow]warning[/] {escape(f'{about} {message}'.strip())}")
 
     def _say(self, line: str) -> None:

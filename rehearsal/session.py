@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rehearsal.control_plane import ControlPlane, Nodes
-from rehearsal.engine import Engine, only_one
+from rehearsal.engine import Engine, checkpoint_of, only_one
 from rehearsal.errors import RehearsalError
 from rehearsal.narration import Watch, changed_lines, changes_table, outputs_table
 from rehearsal.picture import mermaid
@@ -129,8 +129,7 @@ class Rehearsal:
         return mermaid(resources)
 
     def _recorded(self) -> list[dict[str, Any]]:
-        stacks = self.directory / "state" / ".pulumi" / "stacks"
-        checkpoint = stacks / self.project.name / f"{self.stack}.json"
+        checkpoint = checkpoint_of(self.directory / "state", self.project.name, self.stack)
         if not checkpoint.is_file():
             return []
         latest: dict[str, Any] = json.loads(checkpoint.read_text())["checkpoint"].get("latest") or {}

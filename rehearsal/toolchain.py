@@ -211,7 +211,7 @@ def _built(tool_set: ToolSet, console: Console) -> Path:
         return directory
     waiting = f"Another rehearsal is building {tool_set}; waiting for it"
     lock = directory.with_name(f"{directory.name}.lock")
-    with _storage_errors(tool_set, directory.parent), exclusive(lock, lambda: console.print(waiting)):
+    with _storage_errors(tool_set, directory.parent), exclusive(lock, lambda _: console.print(waiting)):
         if not _is_whole(directory):
             _build(tool_set, directory, console)
     return directory

@@ -49,11 +49,6 @@ def _token(resource: dict[str, Any]) -> str:
     return str(resource["type"])
 
 
-def _shift(config: dict[str, Any], blue: int) -> None:
-    config["quikapp:release"]["blue"]["weight"] = blue
-    config["quikapp:release"]["green"]["weight"] = 100 - blue
-
-
 class TestAStackThatIsUp:
     def test_shows_its_preview_its_result_and_its_outputs(self, up: tuple[Desk, str], stack: str) -> None:
         _, printed = up
@@ -96,14 +91,21 @@ class TestAStackThatIsUp:
     ) -> None:
         desk, _ = up
         release = desk.stack_file(stack)["config"]["quikapp:release"]
+        serving, idle = sorted(("blue", "green"), key=lambda slot: -release[slot]["weight"])
+
+        def put(slot: str, **facts: object) -> None:
+            version = release[slot]["version"]
+            desk.edit(
+                stack, lambda config: config["quikapp:release"].update({slot: {"version": version, **facts}})
+            )
+
         try:
-            # The idle slot is made ready first, as a rollout does it: then its weight is all that changes.
-            desk.edit(stack, lambda config: config["quikapp:release"]["green"].update(capacity="full"))
+            # The idle slot is made ready first, as a rollout does it: then the weights are all that changes.
+            put(idle, weight=0, capacity="full")
             desk.rehearse("up", "--stack", stack)
             before = desk.resources(stack)
-
-            desk.edit(stack, lambda config: config["quikapp:release"]["green"].pop("capacity"))
-            desk.edit(stack, lambda config: _shift(config, 95))
+            put(idle, weight=100)
+            put(serving, weight=0, capacity="full")
             printed = desk.rehearse("up", "--stack", stack)
         finally:
             desk.edit(stack, lambda config: config.update({"quikapp:release": release}))
@@ -154,7 +156,7 @@ def test_down_leaves_no_process_and_no_state(desk: Desk) -> None:
 
 
 def test_a_bad_stack_file_is_refused_before_planning_without_a_traceback(desk: Desk) -> None:
-    desk.edit("dev", lambda config: _shift(config, 90))
+    desk.edit("dev", lambda config: config["quikapp:release"]["blue"].update(weight=90))
     desk.edit("dev", lambda config: config["quikapp:release"]["green"].update(weight=20))
     desk.edit("dev", lambda config: config.update({"quikapp:netwrok": {}}))
     printed = desk.rehearse("preview", "--stack", "dev", code=1)

@@ -72,12 +72,6 @@ def test_an_error_is_kept_once_with_its_resource(console: Console) -> None:
     assert watch.errors == ["aws:ec2/vpc:Vpc net: no such field"]
 
 
-def test_that_a_plugin_was_found_on_the_search_path_is_no_news(console: Console) -> None:
-    with Watch(console, "up") as watch:
-        watch.on_event(_said("warning", "using pulumi-resource-aws from $PATH at /somewhere"))
-    assert _printed(console) == ""
-
-
 def test_brackets_in_a_warning_are_printed_as_they_are(console: Console) -> None:
     with Watch(console, "up") as watch:
         watch.on_event(_said("warning", "field [x] is odd"))
