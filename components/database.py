@@ -222,7 +222,7 @@ class Database(pulumi.ComponentResource):
         args = self._args
         group = aws.ec2.SecurityGroup(
             f"{self._name}-access",
-            description="PostgreSQL from the cluster's pods",
+            description="PostgreSQL from the pods of the cluster",
             vpc_id=args.vpc_id,
             region=args.region,
             tags=self._tags("database"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,7 +26,9 @@ STATEFUL_SET = "kubernetes:apps/v1:StatefulSet"
 AUTOSCALER = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
 DISRUPTION_BUDGET = "kubernetes:policy/v1:PodDisruptionBudget"
 LISTENER_RULE = "aws:lb/listenerRule:ListenerRule"
+SECURITY_GROUP = "aws:ec2/securityGroup:SecurityGroup"
 SECURITY_RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
+EGRESS_RULE = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 
 
 def facts_of(name: str) -> EnvironmentFacts:
@@ -105,6 +108,19 @@ def test_the_internet_reaches_the_load_balancer_on_80_and_443_and_nothing_else(
         if group.inputs.get("ingress")
     ]
     assert inline == []
+
+
+def test_ec2_takes_the_description_of_every_security_group_and_rule(recorded: Recording[Environment]) -> None:
+    """Source: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateSecurityGroup.html"""
+    described = [
+        resource.inputs["description"]
+        for token in (SECURITY_GROUP, SECURITY_RULE, EGRESS_RULE)
+        for resource in recorded.of(token)
+    ]
+    assert described
+    assert [
+        text for text in described if not re.fullmatch(r"[a-zA-Z0-9. _\-:/()#,@\[\]+=&;{}!$*]{1,255}", text)
+    ] == []
 
 
 def test_no_bucket_and_no_database_is_public(recorded: Recording[Environment]) -> None:
