@@ -101,6 +101,7 @@ class Network(pulumi.ComponentResource):
 
     vpc_id: pulumi.Output[str]
     public_subnet_ids: list[pulumi.Output[str]]
+    """What is in a public or private subnet can count on the subnet's way to the internet, from first to last."""
     private_subnet_ids: list[pulumi.Output[str]]
     zone_names: list[str]
     """Full names of the zones, such as `eu-west-1a`, in the order of `NetworkArgs.zones`."""
@@ -162,14 +163,18 @@ class Network(pulumi.ComponentResource):
                 f"{name}-{label}", vpc_id=vpc.id, region=args.region, tags=tags(label), opts=child
             )
 
-        def associate(label: str, table: aws.ec2.RouteTable, member: aws.ec2.Subnet) -> None:
-            aws.ec2.RouteTableAssociation(
+        # Whoever is given the subnet's id by this comes after the subnet's way out, and goes before it.
+        def associate(
+            label: str, table: aws.ec2.RouteTable, member: aws.ec2.Subnet, way_out: aws.ec2.Route
+        ) -> pulumi.Output[str]:
+            association = aws.ec2.RouteTableAssociation(
                 f"{name}-{label}",
                 route_table_id=table.id,
                 subnet_id=member.id,
                 region=args.region,
-                opts=child,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[way_out]),
             )
+            return association.id.apply(lambda _: member.id)
 
         publics = {
             zone: subnet("public", zone, plan.public, "kubernetes.io/role/elb")
@@ -181,7 +186,7 @@ class Network(pulumi.ComponentResource):
         }
 
         public_table = route_table("public")
-        aws.ec2.Route(
+        public_route = aws.ec2.Route(
             f"{name}-public-internet",
             route_table_id=public_table.id,
             destination_cidr_block=ANYWHERE,
@@ -189,8 +194,10 @@ class Network(pulumi.ComponentResource):
             region=args.region,
             opts=child,
         )
-        for zone, member in publics.items():
-            associate(f"public-{zone}", public_table, member)
+        self.public_subnet_ids = [
+            associate(f"public-{zone}", public_table, member, public_route)
+            for zone, member in publics.items()
+        ]
 
         after_gateway = pulumi.ResourceOptions(parent=self, depends_on=[gateway])
         nats: dict[str, aws.ec2.NatGateway] = {}
@@ -212,11 +219,11 @@ class Network(pulumi.ComponentResource):
             )
 
         private_tables: list[aws.ec2.RouteTable] = []
+        self.private_subnet_ids = []
         for zone, member in privates.items():
             table = route_table(f"private-{zone}")
             private_tables.append(table)
-            associate(f"private-{zone}", table, member)
-            aws.ec2.Route(
+            route = aws.ec2.Route(
                 f"{name}-private-{zone}-internet",
                 route_table_id=table.id,
                 destination_cidr_block=ANYWHERE,
@@ -224,6 +231,7 @@ class Network(pulumi.ComponentResource):
                 region=args.region,
                 opts=child,
             )
+            self.private_subnet_ids.append(associate(f"private-{zone}", table, member, route))
 
         aws.ec2.VpcEndpoint(
             f"{name}-s3",
@@ -240,8 +248,6 @@ class Network(pulumi.ComponentResource):
         self._log_flows(name, args, vpc, tags("flow-logs"))
 
         self.vpc_id = vpc.id
-        self.public_subnet_ids = [member.id for member in publics.values()]
-        self.private_subnet_ids = [member.id for member in privates.values()]
         self.zone_names = [f"{args.region}{zone}" for zone in plans]
         self.public_cidrs = [str(plan.public) for plan in plans.values()]
         self.private_cidrs = [str(plan.private) for plan in plans.values()]

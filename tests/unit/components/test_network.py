@@ -6,6 +6,7 @@ from ipaddress import IPv4Network
 from itertools import combinations
 from typing import Any
 
+import pulumi_aws as aws
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -162,6 +163,27 @@ def test_every_subnet_uses_the_route_table_of_its_kind_and_zone(record: Record) 
         **{f"net-public-{zone}": "net-public" for zone in "abc"},
         **{f"net-private-{zone}": f"net-private-{zone}" for zone in "abc"},
     }
+
+
+@pytest.mark.parametrize("kind", ["public", "private"])
+def test_what_is_put_in_a_subnet_comes_after_its_way_out_and_goes_before_it(
+    record: Record, kind: str
+) -> None:
+    def build() -> Network:
+        network = Network("net", network_args())
+        ids = network.public_subnet_ids if kind == "public" else network.private_subnet_ids
+        aws.ec2.NetworkInterface("tenant", subnet_id=ids[0])
+        return network
+
+    recording = record(build)
+    association = recording.one("aws:ec2/routeTableAssociation:RouteTableAssociation", f"net-{kind}-a")
+    assert association.urn in recording.one("aws:ec2/networkInterface:NetworkInterface").dependencies
+    (route,) = (
+        route
+        for route in recording.of("aws:ec2/route:Route")
+        if route.inputs["routeTableId"] == association.inputs["routeTableId"]
+    )
+    assert route.urn in association.dependencies
 
 
 def test_nothing_gets_a_public_address_by_default(record: Record) -> None:
