@@ -37,6 +37,8 @@ CONTROL_PLANE_LOGS: Final = ("api", "audit", "authenticator", "controllerManager
 """All there are. Source: https://docs.aws.amazon.com/eks/latest/userguide/control-plane-logs.html"""
 
 NODE_POOL: Final = "applications"
+"""The pool of all nodes, and the class that says what a node of it is like."""
+
 STORAGE_CLASS: Final = "gp3"
 
 
@@ -89,9 +91,10 @@ class ClusterArgs:
 class Cluster(pulumi.ComponentResource):
     """An EKS Auto Mode cluster with a bounded node pool, encrypted storage, network policies and metrics.
 
-    AWS runs nodes, load balancing, block storage, DNS and pod identities. The built-in `system` pool stays on: it
-    brings the NodeClass `default` and the access entry of the nodes' role, and keeps cluster add-ons apart.
-    Everything else runs in the pool `applications`, whose limits are the ceiling of what an environment can cost.
+    AWS runs nodes, load balancing, block storage, DNS and pod identities. The built-in pools are off, since nothing
+    bounds or tags their nodes: everything, add-ons too, runs in the pool `applications`, whose limits are the ceiling
+    of what an environment can cost. No node starts before network policies are enforced, and nodes and volumes carry
+    the tags of the cluster.
 
     The cluster's creator gets no standing, invisible administration; administrators are the ones listed, and the
     Kubernetes provider waits until they are in place.
@@ -183,10 +186,17 @@ class Cluster(pulumi.ComponentResource):
             ),
             opts=child,
         )
+        tagging_policy = aws.iam.RolePolicy(
+            f"{name}-tagging",
+            role=cluster_role.name,
+            policy=key.arn.apply(lambda arn: _tagging_policy(Arn.parse(arn))),
+            opts=child,
+        )
         permissions = [
             *attach(cluster_role, "cluster", CLUSTER_POLICIES),
             *attach(node_role, "node", NODE_POLICIES),
             secrets_policy,
+            tagging_policy,
         ]
 
         cluster = aws.eks.Cluster(
@@ -198,9 +208,7 @@ class Cluster(pulumi.ComponentResource):
                 authentication_mode="API", bootstrap_cluster_creator_admin_permissions=False
             ),
             bootstrap_self_managed_addons=False,
-            compute_config=aws.eks.ClusterComputeConfigArgs(
-                enabled=True, node_pools=["system"], node_role_arn=node_role.arn
-            ),
+            compute_config=aws.eks.ClusterComputeConfigArgs(enabled=True),
             kubernetes_network_config=aws.eks.ClusterKubernetesNetworkConfigArgs(
                 elastic_load_balancing=aws.eks.ClusterKubernetesNetworkConfigElasticLoadBalancingArgs(
                     enabled=True
@@ -273,7 +281,42 @@ class Cluster(pulumi.ComponentResource):
             enable_server_side_apply=True,
             opts=pulumi.ResourceOptions(parent=self, depends_on=administration),
         )
-        self._furnish(name, args, cluster, tags("metrics-server"))
+        # EKS does this by itself for the role of built-in pools only.
+        # Source: https://docs.aws.amazon.com/eks/latest/userguide/create-node-class.html
+        node_entry = aws.eks.AccessEntry(
+            f"{name}-node",
+            cluster_name=cluster.name,
+            principal_arn=node_role.arn,
+            type="EC2",
+            region=args.region,
+            tags=tags("node"),
+            opts=child,
+        )
+        joining = aws.eks.AccessPolicyAssociation(
+            f"{name}-node",
+            cluster_name=cluster.name,
+            principal_arn=node_role.arn,
+            policy_arn=f"arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSAutoNodePolicy",
+            access_scope=aws.eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
+            region=args.region,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[node_entry]),
+        )
+        node_class = kubernetes.apiextensions.CustomResource(
+            f"{name}-node-class",
+            api_version="eks.amazonaws.com/v1",
+            kind="NodeClass",
+            metadata=kubernetes.meta.v1.ObjectMetaArgs(name=NODE_POOL),
+            spec={
+                "role": node_role.name,
+                "subnetSelectorTerms": [{"id": subnet} for subnet in args.subnet_ids],
+                "securityGroupSelectorTerms": [{"id": cluster.vpc_config.cluster_security_group_id}],
+                "networkPolicy": "DefaultAllow",
+                "tags": dict(args.tags),
+            },
+            # Nodes can leave in an orderly way only while they have access.
+            opts=pulumi.ResourceOptions(parent=self, provider=self.provider, depends_on=[joining]),
+        )
+        self._furnish(name, args, cluster, node_class, tags("metrics-server"))
 
         self.cluster_name = cluster.name
         self.endpoint = cluster.endpoint
@@ -289,17 +332,32 @@ class Cluster(pulumi.ComponentResource):
         )
 
     def _furnish(
-        self, name: str, args: ClusterArgs, cluster: aws.eks.Cluster, tags: Mapping[str, str]
+        self,
+        name: str,
+        args: ClusterArgs,
+        cluster: aws.eks.Cluster,
+        node_class: pulumi.Resource,
+        tags: Mapping[str, str],
     ) -> None:
-        """What Auto Mode leaves to its user: a pool to run in, a class of storage, network policies, metrics."""
+        """What Auto Mode leaves to its user: network policies, a pool to run in, a class of storage, metrics."""
         in_cluster = pulumi.ResourceOptions(parent=self, provider=self.provider)
+        # Auto Mode ignores every NetworkPolicy until this object turns its controller on.
+        # Source: https://docs.aws.amazon.com/eks/latest/userguide/auto-net-pol.html
+        enforcement = kubernetes.core.v1.ConfigMap(
+            f"{name}-network-policies",
+            metadata=kubernetes.meta.v1.ObjectMetaArgs(name="amazon-vpc-cni", namespace="kube-system"),
+            data={"enable-network-policy-controller": "true"},
+            opts=in_cluster,
+        )
         node_pool = kubernetes.apiextensions.CustomResource(
             f"{name}-{NODE_POOL}",
             api_version="karpenter.sh/v1",
             kind="NodePool",
             metadata=kubernetes.meta.v1.ObjectMetaArgs(name=NODE_POOL),
             spec=_node_pool(args),
-            opts=in_cluster,
+            opts=pulumi.ResourceOptions(
+                parent=self, provider=self.provider, depends_on=[node_class, enforcement]
+            ),
         )
         storage_class = kubernetes.storage.v1.StorageClass(
             f"{name}-{STORAGE_CLASS}",
@@ -307,21 +365,13 @@ class Cluster(pulumi.ComponentResource):
                 name=STORAGE_CLASS, annotations={"storageclass.kubernetes.io/is-default-class": "true"}
             ),
             provisioner="ebs.csi.eks.amazonaws.com",
-            parameters={"type": "gp3", "encrypted": "true"},
+            parameters={"type": "gp3", "encrypted": "true", **_volume_tags(args.tags)},
             volume_binding_mode="WaitForFirstConsumer",
             allow_volume_expansion=True,
             reclaim_policy="Delete",
             opts=in_cluster,
         )
         self.storage_class = storage_class.metadata.apply(lambda _: STORAGE_CLASS)
-        # Auto Mode ignores every NetworkPolicy until this object turns its controller on.
-        # Source: https://docs.aws.amazon.com/eks/latest/userguide/auto-net-pol.html
-        kubernetes.core.v1.ConfigMap(
-            f"{name}-network-policies",
-            metadata=kubernetes.meta.v1.ObjectMetaArgs(name="amazon-vpc-cni", namespace="kube-system"),
-            data={"enable-network-policy-controller": "true"},
-            opts=in_cluster,
-        )
         # An add-on is ready when its pods are, and they need nodes.
         aws.eks.Addon(
             f"{name}-metrics-server",
@@ -371,6 +421,54 @@ def kubeconfig(cluster_name: str, region: str, *, endpoint: str, authority: str)
     )
 
 
+def _tagging_policy(key: Arn) -> str:
+    """Lets Auto Mode tag what it makes with more than its own tags; AWS's policies allow no others.
+
+    `key` is the cluster's: it tells partition, region and account.
+    Source: https://docs.aws.amazon.com/eks/latest/userguide/auto-cluster-iam-role.html ("Custom AWS tags for EKS Auto
+    resources")
+    """
+    ec2 = f"arn:{key.partition}:ec2:{key.region}:{key.account}"
+    of_this_cluster = {"aws:RequestTag/eks:eks-cluster-name": "${aws:PrincipalTag/eks:eks-cluster-name}"}
+    return policy_document(
+        Statement(
+            actions=["ec2:CreateFleet", "ec2:RunInstances", "ec2:CreateLaunchTemplate"],
+            resources=[f"{ec2}:*"],
+            conditions={
+                "StringEquals": of_this_cluster,
+                "StringLike": {
+                    "aws:RequestTag/eks:kubernetes-node-class-name": "*",
+                    "aws:RequestTag/eks:kubernetes-node-pool-name": "*",
+                },
+            },
+        ),
+        Statement(
+            actions=["ec2:CreateVolume"],
+            resources=[f"{ec2}:volume/*"],
+            conditions={"StringEquals": of_this_cluster},
+        ),
+        Statement(
+            actions=["ec2:CreateNetworkInterface"],
+            resources=[f"{ec2}:network-interface/*"],
+            conditions={
+                "StringEquals": of_this_cluster,
+                "StringLike": {"aws:RequestTag/eks:kubernetes-cni-node-name": "*"},
+            },
+        ),
+    )
+
+
+def _volume_tags(tags: Mapping[str, str]) -> Mapping[str, str]:
+    """Parameters of a class of storage that tag its volumes.
+
+    Source: https://github.com/kubernetes-sigs/aws-ebs-csi-driver/blob/master/docs/tagging.md
+    """
+    return {
+        f"tagSpecification_{number}": f"{key}={value}"
+        for number, (key, value) in enumerate(sorted(tags.items()), start=1)
+    }
+
+
 def _node_pool(args: ClusterArgs) -> Mapping[str, object]:
     """On-demand nodes of the current general-purpose families in the given zones.
 
@@ -394,7 +492,7 @@ def _node_pool(args: ClusterArgs) -> Mapping[str, object]:
         "template": {
             "spec": {
                 "expireAfter": "336h",
-                "nodeClassRef": {"group": "eks.amazonaws.com", "kind": "NodeClass", "name": "default"},
+                "nodeClassRef": {"group": "eks.amazonaws.com", "kind": "NodeClass", "name": NODE_POOL},
                 "requirements": [
                     requirement("karpenter.sh/capacity-type", "In", "on-demand"),
                     requirement("kubernetes.io/arch", "In", "amd64"),

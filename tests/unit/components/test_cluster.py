@@ -25,6 +25,8 @@ CLUSTER = "aws:eks/cluster:Cluster"
 ATTACHMENT = "aws:iam/rolePolicyAttachment:RolePolicyAttachment"
 ASSOCIATION = "aws:eks/accessPolicyAssociation:AccessPolicyAssociation"
 NODE_POOL = "kubernetes:karpenter.sh/v1:NodePool"
+NODE_CLASS = "kubernetes:eks.amazonaws.com/v1:NodeClass"
+STORAGE_CLASS = "kubernetes:storage.k8s.io/v1:StorageClass"
 
 ARGS = ClusterArgs(
     cluster_name="quikapp-live",
@@ -70,11 +72,7 @@ def in_cluster(recording: Recording[Cluster]) -> list[Resource]:
 def test_auto_mode_runs_compute_load_balancing_and_storage(record: Record) -> None:
     recording = declare(record)
     cluster = recording.one(CLUSTER).inputs
-    assert cluster["computeConfig"] == {
-        "enabled": True,
-        "nodePools": ["system"],
-        "nodeRoleArn": recording.one("aws:iam/role:Role", "eks-node").outputs["arn"],
-    }
+    assert cluster["computeConfig"] == {"enabled": True}
     assert cluster["kubernetesNetworkConfig"] == {"elasticLoadBalancing": {"enabled": True}}
     assert cluster["storageConfig"] == {"blockStorage": {"enabled": True}}
     assert cluster["bootstrapSelfManagedAddons"] is False
@@ -128,30 +126,41 @@ def test_only_the_listed_principals_have_access(record: Record) -> None:
         "authenticationMode": "API",
         "bootstrapClusterCreatorAdminPermissions": False,
     }
-    assert {entry.inputs["principalArn"] for entry in recording.of("aws:eks/accessEntry:AccessEntry")} == {
-        DEPLOYER,
-        ENGINEER,
-        READER,
+    assert {
+        entry.inputs["principalArn"]: entry.inputs["type"]
+        for entry in recording.of("aws:eks/accessEntry:AccessEntry")
+    } == {
+        DEPLOYER: "STANDARD",
+        ENGINEER: "STANDARD",
+        READER: "STANDARD",
+        recording.one("aws:iam/role:Role", "eks-node").outputs["arn"]: "EC2",
     }
 
 
-def test_administrators_may_do_everything_and_viewers_read_no_secrets(record: Record) -> None:
+def test_administrators_may_do_everything_viewers_read_no_secrets_and_nodes_join(record: Record) -> None:
+    recording = declare(record)
     granted = {
         association.inputs["principalArn"]: association.inputs["policyArn"]
-        for association in declare(record).of(ASSOCIATION)
+        for association in recording.of(ASSOCIATION)
     }
     administration = "arn:aws:eks::aws:cluster-access-policy/AmazonEKSClusterAdminPolicy"
     assert granted == {
         DEPLOYER: administration,
         ENGINEER: administration,
         READER: "arn:aws:eks::aws:cluster-access-policy/AmazonEKSViewPolicy",
+        recording.one("aws:iam/role:Role", "eks-node").outputs["arn"]: (
+            "arn:aws:eks::aws:cluster-access-policy/AmazonEKSAutoNodePolicy"
+        ),
     }
 
 
 def test_policies_are_those_of_the_principals_partition(record: Record) -> None:
     args = replace(ARGS, administrators=["arn:aws-cn:iam::123456789012:role/deployer"], viewers=[])
     recording = declare(record, args)
-    assert recording.one(ASSOCIATION).inputs["policyArn"].startswith("arn:aws-cn:eks::aws:")
+    assert all(
+        association.inputs["policyArn"].startswith("arn:aws-cn:eks::aws:")
+        for association in recording.of(ASSOCIATION)
+    )
     assert all(
         attachment.inputs["policyArn"].startswith("arn:aws-cn:iam::aws:policy/")
         for attachment in recording.of(ATTACHMENT)
@@ -195,8 +204,29 @@ def test_secrets_are_encrypted_with_a_key_of_their_own_that_rotates(record: Reco
 
 def test_the_cluster_role_uses_this_key_only(record: Record) -> None:
     recording = declare(record)
-    (grant,) = json.loads(recording.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"])["Statement"]
+    policy = recording.one("aws:iam/rolePolicy:RolePolicy", "eks-secrets").inputs["policy"]
+    (grant,) = json.loads(policy)["Statement"]
     assert grant["Resource"] == [recording.one("aws:kms/key:Key").outputs["arn"]]
+
+
+def test_auto_mode_may_tag_what_it_makes_for_this_cluster_and_nothing_else(record: Record) -> None:
+    recording = declare(record)
+    policy = recording.one("aws:iam/rolePolicy:RolePolicy", "eks-tagging")
+    assert policy.inputs["role"] == recording.one("aws:iam/role:Role", "eks-cluster").outputs["name"]
+    statements = json.loads(policy.inputs["policy"])["Statement"]
+    assert {action for statement in statements for action in statement["Action"]} == {
+        "ec2:CreateFleet",
+        "ec2:CreateLaunchTemplate",
+        "ec2:CreateNetworkInterface",
+        "ec2:CreateVolume",
+        "ec2:RunInstances",
+    }
+    for statement in statements:
+        assert statement["Condition"]["StringEquals"] == {
+            "aws:RequestTag/eks:eks-cluster-name": "${aws:PrincipalTag/eks:eks-cluster-name}"
+        }
+        (resource,) = statement["Resource"]
+        assert resource.startswith("arn:aws:ec2:eu-west-1:123456789012:")
 
 
 def test_the_whole_control_plane_is_logged_encrypted_for_the_days_asked(record: Record) -> None:
@@ -233,7 +263,7 @@ def test_what_is_in_the_cluster_goes_before_the_cluster_and_its_administrators(r
     administration = {
         association.urn
         for association in recording.of(ASSOCIATION)
-        if association.inputs["principalArn"] != READER
+        if association.inputs["principalArn"] in (DEPLOYER, ENGINEER)
     }
     assert in_cluster(recording)
     assert all(resource.provider == f"{provider.urn}::{provider.id}" for resource in in_cluster(recording))
@@ -288,7 +318,11 @@ def test_nodes_stop_growing_at_the_limits(record: Record) -> None:
 
 def test_nodes_are_on_demand_current_and_in_the_zones_of_the_network(record: Record) -> None:
     template = declare(record).one(NODE_POOL).inputs["spec"]["template"]["spec"]
-    assert template["nodeClassRef"] == {"group": "eks.amazonaws.com", "kind": "NodeClass", "name": "default"}
+    assert template["nodeClassRef"] == {
+        "group": "eks.amazonaws.com",
+        "kind": "NodeClass",
+        "name": "applications",
+    }
     assert {entry["key"]: (entry["operator"], entry["values"]) for entry in template["requirements"]} == {
         "karpenter.sh/capacity-type": ("In", ["on-demand"]),
         "kubernetes.io/arch": ("In", ["amd64"]),
@@ -298,6 +332,36 @@ def test_nodes_are_on_demand_current_and_in_the_zones_of_the_network(record: Rec
     }
 
 
+def test_nodes_are_in_the_private_subnets_behind_the_clusters_group_and_carry_its_tags(
+    record: Record,
+) -> None:
+    recording = declare(record)
+    node_class = recording.one(NODE_CLASS).inputs
+    assert node_class["metadata"] == {"name": "applications"}
+    assert node_class["spec"] == {
+        "role": recording.one("aws:iam/role:Role", "eks-node").outputs["name"],
+        "subnetSelectorTerms": [{"id": "subnet-1"}, {"id": "subnet-2"}],
+        "securityGroupSelectorTerms": [
+            {"id": recording.one(CLUSTER).outputs["vpcConfig"]["clusterSecurityGroupId"]}
+        ],
+        "networkPolicy": "DefaultAllow",
+        "tags": TAGS,
+    }
+
+
+def test_nodes_have_access_for_as_long_as_there_are_nodes(record: Record) -> None:
+    recording = declare(record)
+    joining = recording.one(ASSOCIATION, "eks-node")
+    assert recording.one("aws:eks/accessEntry:AccessEntry", "eks-node").urn in joining.dependencies
+    assert joining.urn in recording.one(NODE_CLASS).dependencies
+    assert recording.one(NODE_CLASS).urn in recording.one(NODE_POOL).dependencies
+
+
+def test_no_node_starts_before_network_policies_are_enforced(record: Record) -> None:
+    recording = declare(record)
+    assert recording.one("kubernetes:core/v1:ConfigMap").urn in recording.one(NODE_POOL).dependencies
+
+
 def test_nodes_are_disrupted_a_few_at_a_time_and_never_grow_old(record: Record) -> None:
     spec = declare(record).one(NODE_POOL).inputs["spec"]
     assert spec["disruption"]["budgets"] == [{"nodes": "10%"}]
@@ -305,11 +369,19 @@ def test_nodes_are_disrupted_a_few_at_a_time_and_never_grow_old(record: Record) 
 
 
 def test_volumes_are_encrypted_by_default_and_made_where_their_pod_runs(record: Record) -> None:
-    storage = declare(record).one("kubernetes:storage.k8s.io/v1:StorageClass").inputs
+    storage = declare(record).one(STORAGE_CLASS).inputs
     assert storage["metadata"]["annotations"] == {"storageclass.kubernetes.io/is-default-class": "true"}
     assert storage["provisioner"] == "ebs.csi.eks.amazonaws.com"
-    assert storage["parameters"] == {"type": "gp3", "encrypted": "true"}
+    assert storage["parameters"].items() >= {"type": "gp3", "encrypted": "true"}.items()
     assert storage["volumeBindingMode"] == "WaitForFirstConsumer"
+
+
+def test_volumes_carry_the_tags_of_the_cluster(record: Record) -> None:
+    parameters = declare(record).one(STORAGE_CLASS).inputs["parameters"]
+    assert {value for key, value in parameters.items() if key.startswith("tagSpecification_")} == {
+        "owner=platform",
+        "cost-center=4711",
+    }
 
 
 def test_network_policies_are_enforced(record: Record) -> None:
