@@ -96,5 +96,5 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 
 def clear(desk: Desk) -> None:
     """Take down every rehearsal of a desk."""
-    for stack_file in desk.project.glob("Pulumi.*.yaml"):
-        desk.rehearse("down", "--stack", stack_file.name.split(".")[1])
+    for home in (desk.project / ".rehearsal").glob("*/"):
+        desk.rehearse("down", "--stack", home.name)

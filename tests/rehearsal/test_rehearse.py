@@ -238,8 +238,10 @@ def _comparable(desk: Desk, stack: str) -> dict[str, Any]:
     own = json.loads((desk.home(stack) / "world.json").read_text())["aws:eks/cluster:Cluster"]
     names = {own["endpoint"]: "<endpoint>", own["certificateAuthority"]["data"]: "<authority>"}
     for resource in resources.values():
-        metadata = (resource.get("inputs") or {}).get("metadata") or {}
-        if (metadata.get("annotations") or {}).get("pulumi.com/autonamed"):
+        inputs: dict[str, Any] = resource.get("inputs") or {}
+        metadata: dict[str, Any] = inputs.get("metadata") or {}
+        annotations: dict[str, str] = metadata.get("annotations") or {}
+        if "pulumi.com/autonamed" in annotations:
             names[metadata["name"]] = f"<{resource['urn'].split('::')[3]}>"
     state = {
         urn: {key: resource.get(key) for key in ("type", "id", "parent", "inputs", "protect")}
