@@ -10,15 +10,19 @@ import pulumi_kubernetes as kubernetes
 
 from components import hardening
 from components.monitoring.metrics import Prometheus, PrometheusArgs
+from operations import versions
 from operations.slots import Slot
 
 core = kubernetes.core.v1
 meta = kubernetes.meta.v1
 networking = kubernetes.networking.v1
 
-EXPORTERS: Final = ("kube-state-metrics", "prometheus-node-exporter")
-"""EKS community add-ons whose metrics the key metrics and dashboards need. Each brings its own namespace. EKS picks
-the version that it tested with the cluster's minor version, and keeps it until the add-on is updated.
+EXPORTERS: Final[Mapping[str, str]] = {
+    "kube-state-metrics": versions.KUBE_STATE_METRICS_ADDON,
+    "prometheus-node-exporter": versions.NODE_EXPORTER_ADDON,
+}
+"""EKS community add-ons whose metrics the key metrics and dashboards need, and their versions. Each brings its own
+namespace.
 Source: https://docs.aws.amazon.com/eks/latest/userguide/community-addons.html"""
 
 
@@ -73,10 +77,11 @@ class Monitoring(pulumi.ComponentResource):
                 ("resolve-names", hardening.resolve_names()),
             )
         ]
-        for exporter in EXPORTERS:
+        for exporter, version in EXPORTERS.items():
             aws.eks.Addon(
                 f"{name}-{exporter}",
                 addon_name=exporter,
+                addon_version=version,
                 cluster_name=args.cluster_name,
                 region=args.region,
                 resolve_conflicts_on_create="OVERWRITE",

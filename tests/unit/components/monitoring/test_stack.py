@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from components.monitoring.stack import Monitoring, MonitoringArgs
+from operations import versions
 from operations.slots import Slot
 from tests.unit.components.conftest import Record
 from tests.unit.components.recording import Recording
@@ -203,8 +204,11 @@ def test_a_headless_service_names_the_replicas_and_another_balances_over_them(re
 
 def test_the_exporters_are_eks_add_ons(record: Record) -> None:
     recording = record(building())
-    addons = {addon.inputs["addonName"] for addon in recording.of(ADDON)}
-    assert addons == {"kube-state-metrics", "prometheus-node-exporter"}
+    addons = {addon.inputs["addonName"]: addon.inputs["addonVersion"] for addon in recording.of(ADDON)}
+    assert addons == {
+        "kube-state-metrics": versions.KUBE_STATE_METRICS_ADDON,
+        "prometheus-node-exporter": versions.NODE_EXPORTER_ADDON,
+    }
     recording.assert_tagged({"owner": "platform"})
 
 
