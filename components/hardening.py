@@ -31,7 +31,12 @@ EVERY_POD: Final = meta.LabelSelectorArgs()
 """An empty selector: every pod of the policy's namespace."""
 
 PRIVATE_RANGES: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16")
-"""Addresses that no public host has (RFC 1918, RFC 6598, RFC 3927)."""
+"""Addresses that no public host has (RFC 1918, RFC 6598, RFC 3927).
+
+What one rule excepts EKS denies to all rules, unless another rule allows these very blocks: so the resolver's rule and
+the exceptions of a rule for the internet must be of one list, or no name would resolve.
+Source: https://github.com/aws/aws-network-policy-agent/issues/326
+"""
 
 _POD_SECURITY: Final = "pod-security.kubernetes.io"
 

@@ -299,7 +299,8 @@ class Workload(pulumi.ComponentResource):
         args = self._args
         if not self._service.uses:
             return []
-        role_name = naming.fit(self._name, ROLE_NAME_LENGTH.value)
+        # IAM knows one set of names for an account and all its regions.
+        role_name = naming.join(naming.APPLICATION, self._name, limit=ROLE_NAME_LENGTH.value)
         role = aws.iam.Role(
             f"{self._name}-role",
             name=role_name,

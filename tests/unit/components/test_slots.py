@@ -418,6 +418,15 @@ def test_names_are_resolved_inside_the_cluster_and_not_by_the_internet(record: R
     assert "0.0.0.0/0" not in {cidr for cidr, _ in peers}
 
 
+def test_a_service_that_uses_files_can_still_resolve_names(record: Record) -> None:
+    """EKS lets an exception of one rule deny what another allows, unless both name the same block."""
+    recording = record(building())
+    rules = called(recording, POLICY, "api").inputs["spec"]["egress"]
+    excepted = {block for rule in rules for peer in rule["to"] for block in peer["ipBlock"].get("except", [])}
+    assert excepted
+    assert excepted == {cidr for cidr, _ in egress(recording, "resolve-names")}
+
+
 def test_nothing_is_open_to_the_world(record: Record) -> None:
     for service in record(building()).of(SERVICE):
         assert service.inputs["spec"]["type"] == "ClusterIP"
@@ -470,11 +479,13 @@ def test_a_pod_starts_once_its_rights_are_there(record: Record) -> None:
     assert needed <= called(recording, DEPLOYMENT, "api").dependencies
 
 
-def test_a_role_name_fits_iam_however_long_the_service_is_called(record: Record) -> None:
+def test_a_role_name_is_the_applications_own_and_fits_iam_however_long_the_service_is_called(
+    record: Record,
+) -> None:
     names = ("a" * 60 + "-x", "a" * 60 + "-y")
-    recording = record(building(services=dict.fromkeys(names, API)))
+    recording = record(lambda: Slot("live-blue", arguments(services=dict.fromkeys(names, API))))
     roles = [role.inputs["name"] for role in recording.of(ROLE)]
-    assert all(len(role) <= 64 for role in roles)
+    assert all(len(role) <= 64 and role.startswith("quikapp-") for role in roles)
     assert len(set(roles)) == 2
 
 
