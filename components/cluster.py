@@ -269,6 +269,26 @@ class Cluster(pulumi.ComponentResource):
         administration = grant(args.administrators, "administrator", "AmazonEKSClusterAdminPolicy")
         grant(args.viewers, "viewer", "AmazonEKSViewPolicy")
 
+        # EKS does this by itself for the role of built-in pools only.
+        # Source: https://docs.aws.amazon.com/eks/latest/userguide/create-node-class.html
+        node_entry = aws.eks.AccessEntry(
+            f"{name}-node",
+            cluster_name=cluster.name,
+            principal_arn=node_role.arn,
+            type="EC2",
+            region=args.region,
+            tags=tags("node"),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=administration),
+        )
+        joining = aws.eks.AccessPolicyAssociation(
+            f"{name}-node",
+            cluster_name=cluster.name,
+            principal_arn=node_role.arn,
+            policy_arn=f"arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSAutoNodePolicy",
+            access_scope=aws.eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
+            region=args.region,
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[node_entry]),
+        )
         self.provider = kubernetes.Provider(
             f"{name}-kubernetes",
             kubeconfig=pulumi.Output.all(cluster.endpoint, cluster.certificate_authority.data).apply(
@@ -279,27 +299,10 @@ class Cluster(pulumi.ComponentResource):
             # Without it a rotated certificate authority would replace every object in the cluster.
             cluster_identifier=f"{args.region}/{args.cluster_name}",
             enable_server_side_apply=True,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=administration),
-        )
-        # EKS does this by itself for the role of built-in pools only.
-        # Source: https://docs.aws.amazon.com/eks/latest/userguide/create-node-class.html
-        node_entry = aws.eks.AccessEntry(
-            f"{name}-node",
-            cluster_name=cluster.name,
-            principal_arn=node_role.arn,
-            type="EC2",
-            region=args.region,
-            tags=tags("node"),
-            opts=child,
-        )
-        joining = aws.eks.AccessPolicyAssociation(
-            f"{name}-node",
-            cluster_name=cluster.name,
-            principal_arn=node_role.arn,
-            policy_arn=f"arn:{partition}:eks::aws:cluster-access-policy/AmazonEKSAutoNodePolicy",
-            access_scope=aws.eks.AccessPolicyAssociationAccessScopeArgs(type="cluster"),
-            region=args.region,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[node_entry]),
+            # Access takes some seconds to be in force, and the provider gives a cluster up that refuses it once: what
+            # nodes need is made in between.
+            # Source: https://docs.aws.amazon.com/eks/latest/userguide/access-entries.html
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[*administration, joining]),
         )
         node_class = kubernetes.apiextensions.CustomResource(
             f"{name}-node-class",

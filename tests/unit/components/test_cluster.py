@@ -270,6 +270,20 @@ def test_what_is_in_the_cluster_goes_before_the_cluster_and_its_administrators(r
     assert {recording.one(CLUSTER).urn, *administration} <= provider.dependencies
 
 
+def test_administration_has_time_to_come_into_force_before_the_cluster_is_spoken_to(record: Record) -> None:
+    recording = declare(record)
+    administration = {
+        association.urn
+        for association in recording.of(ASSOCIATION)
+        if association.inputs["principalArn"] in (DEPLOYER, ENGINEER)
+    }
+    assert administration <= recording.one("aws:eks/accessEntry:AccessEntry", "eks-node").dependencies
+    assert (
+        recording.one(ASSOCIATION, "eks-node").urn
+        in recording.one("pulumi:providers:kubernetes").dependencies
+    )
+
+
 @pytest.mark.parametrize("protection", [True, False])
 def test_deletion_protection_binds_aws_and_pulumi_alike(record: Record, protection: bool) -> None:
     recording = declare(record, replace(ARGS, deletion_protection=protection))
