@@ -28,7 +28,7 @@ PORTS = range(20000, 30000)
 _STARTER = 'read -r _ && exec "$@" </dev/null'
 
 _PROC = Path("/proc")
-_spawned: dict[int, subprocess.Popen[bytes]] = {}
+_children: set[int] = set()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,9 @@ class Daemons:
                 cwd=self.directory,
                 start_new_session=True,
             )
-        _spawned[process.pid] = process
+        _children.add(process.pid)
+        # It outlives this command: nobody waits for it here, and nobody is to be warned of that.
+        process.returncode = 0
         if process.stdin is None:
             raise AssertionError("a pipe was asked for")
         with contextlib.suppress(BrokenPipeError), process.stdin as starter:
@@ -137,8 +139,8 @@ class Daemons:
 
 def started(pid: int) -> str | None:
     """When a running process started, in whatever words the system has for it; None if there is none."""
-    if (child := _spawned.get(pid)) is not None and child.poll() is not None:
-        del _spawned[pid]
+    if pid in _children and os.waitpid(pid, os.WNOHANG)[0] == pid:
+        _children.discard(pid)
         return None
     if _PROC.joinpath("self/stat").exists():
         try:

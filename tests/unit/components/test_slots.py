@@ -527,6 +527,8 @@ def test_a_preview_needs_no_output_of_a_resource_for_its_names(record: Record) -
         ({"secrets": {}}, "api needs the secret session-signing-key"),
     ],
 )
-def test_a_slot_that_lacks_what_a_service_needs_is_refused(changes: dict[str, Any], message: str) -> None:
+def test_a_slot_that_lacks_what_a_service_needs_is_refused(
+    record: Record, changes: dict[str, Any], message: str
+) -> None:
     with pytest.raises(ValueError, match=message):
-        arguments(**changes)
+        record(lambda: arguments(**changes))
