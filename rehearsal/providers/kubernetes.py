@@ -8,6 +8,7 @@ The engine starts it as a plugin: ``python -m rehearsal.providers.kubernetes <en
 
 import asyncio
 import importlib.metadata
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -66,7 +67,6 @@ from rehearsal.providers.kube_readiness import (
     pod_trouble,
 )
 from rehearsal.providers.kube_schema import concerns
-from rehearsal.providers.kube_server import EngineLog, NotReady, Refusal, serve
 from rehearsal.providers.kube_values import (
     UNKNOWN,
     Object,
@@ -76,7 +76,7 @@ from rehearsal.providers.kube_values import (
     sealed_map,
     secret_texts,
 )
-from rehearsal.providers.server import type_token
+from rehearsal.providers.server import EngineLog, NotReady, Refusal, old_inputs, serve, type_token
 
 Result = TypeVar("Result")
 
@@ -213,7 +213,7 @@ class KubernetesProvider(Provider):
 
     async def diff(self, request: DiffRequest) -> DiffResponse:
         """Compare the old inputs with the new ones."""
-        old, new = plain_map(request.old_state), plain_map(request.new_inputs)
+        old, new = plain_map(old_inputs(request)), plain_map(request.new_inputs)
         found = compare(old, new, self._settings.mutable)
         return DiffResponse(
             changes=bool(found.changes),
@@ -617,4 +617,6 @@ def _is_true(value: Any) -> bool:
 
 
 if __name__ == "__main__":
-    serve(importlib.metadata.version("pulumi-kubernetes"), KubernetesProvider)
+    engine = sys.argv[-1]
+    version = importlib.metadata.version("pulumi-kubernetes")
+    serve(KubernetesProvider(EngineLog(engine)), version=version, engine=engine)

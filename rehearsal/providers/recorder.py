@@ -41,7 +41,7 @@ from rehearsal.providers.differences import differences
 from rehearsal.providers.naming import automatic_name, naming_property
 from rehearsal.providers.plausible import Json, Subject
 from rehearsal.providers.schema import Kind, ResourceSchema, Schema, SchemaError, Type
-from rehearsal.providers.server import OLD_INPUTS, RefusalError, serve, type_token
+from rehearsal.providers.server import Refusal, old_inputs, old_outputs, serve, type_token
 from rehearsal.providers.values import (
     UNKNOWN,
     Values,
@@ -99,9 +99,7 @@ class Recorder(Provider):
     async def diff(self, request: DiffRequest) -> DiffResponse:
         """Compares inputs with inputs; outputs count only where the real world's have changed."""
         resource = self._schema.resource(type_token(request.urn))
-        outputs = {name: value for name, value in request.old_state.items() if name != OLD_INPUTS}
-        old = dict(members(request.old_state.get(OLD_INPUTS, PropertyValue({}))) or {})
-        new = dict(request.new_inputs)
+        outputs, old, new = old_outputs(request), dict(old_inputs(request)), dict(request.new_inputs)
         if "region" in resource.inputs and "region" in outputs and (self._region or "region" in new):
             old["region"] = outputs["region"]
             new.setdefault("region", PropertyValue(self._region))
@@ -136,9 +134,9 @@ class Recorder(Provider):
         """There is nothing but the state to forget it."""
 
     async def read(self, request: ReadRequest) -> ReadResponse:
-        """What the state says. Raises ``RefusalError`` for a resource that no state knows, as an import asks for."""
+        """What the state says. Raises ``Refusal`` for a resource that no state knows, as an import asks for."""
         if not request.properties and not request.inputs:
-            raise RefusalError(
+            raise Refusal(
                 f"rehearsal: reading {type_token(request.urn)} `{request.resource_id}` would ask a real account"
             )
         return ReadResponse(request.resource_id, request.properties, request.inputs)

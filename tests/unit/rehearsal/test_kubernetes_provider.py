@@ -23,7 +23,6 @@ from rehearsal.providers.kube_objects import (
 )
 from rehearsal.providers.kube_readiness import judged
 from rehearsal.providers.kube_schema import Schemas, concerns, steps
-from rehearsal.providers.kube_server import EngineLog, Refusal
 from rehearsal.providers.kube_values import (
     UNKNOWN,
     Object,
@@ -35,6 +34,7 @@ from rehearsal.providers.kube_values import (
     secret_texts,
 )
 from rehearsal.providers.kubernetes import KubernetesProvider
+from rehearsal.providers.server import EngineLog, Refusal
 
 
 def properties(thing: Any) -> PropertyValue:

@@ -27,7 +27,7 @@ from pulumi.provider.experimental.provider import (
 from rehearsal.providers.plausible import Json
 from rehearsal.providers.recorder import Recorder, World, load_world
 from rehearsal.providers.schema import Kind, Schema, SchemaError
-from rehearsal.providers.server import OLD_INPUTS, RefusalError
+from rehearsal.providers.server import OLD_INPUTS, Refusal
 from rehearsal.providers.values import UNKNOWN, Values, elements, is_unknown, members, property_value, public
 
 VPC = "aws:ec2/vpc:Vpc"
@@ -644,7 +644,7 @@ class TestReadAndInvoke:
         )
 
     def test_an_import_is_refused_by_name(self) -> None:
-        with pytest.raises(RefusalError, match="`vpc-1` would ask a real account"):
+        with pytest.raises(Refusal, match="`vpc-1` would ask a real account"):
             asyncio.run(recorder().read(ReadRequest(urn(VPC), "vpc-1", {}, {})))
 
     def test_an_invoke_is_refused_by_name(self) -> None:
