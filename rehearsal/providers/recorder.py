@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.provider import (
@@ -39,12 +39,14 @@ from pulumi.provider.experimental.provider import (
 from rehearsal.providers.checking import faults
 from rehearsal.providers.differences import differences
 from rehearsal.providers.naming import automatic_name, naming_property
-from rehearsal.providers.plausible import Json, Subject
+from rehearsal.providers.plausible import Subject
 from rehearsal.providers.schema import Kind, ResourceSchema, Schema, SchemaError, Type
 from rehearsal.providers.server import Refusal, old_inputs, old_outputs, serve, type_token
 from rehearsal.providers.values import (
-    UNKNOWN,
+    COMPUTED,
+    Json,
     Values,
+    is_map,
     is_unknown,
     members,
     overlaid,
@@ -186,11 +188,11 @@ class Recorder(Provider):
             elif name == "tagsAll":
                 outputs[name] = inputs.get("tags", PropertyValue({}))
             elif name == "region":
-                outputs[name] = UNKNOWN if self._region is None else PropertyValue(self._region)
+                outputs[name] = COMPUTED if self._region is None else PropertyValue(self._region)
             elif name in old:
                 outputs[name] = old[name]
             else:
-                outputs[name] = UNKNOWN if preview else property_value(subject.output(name, declared.type))
+                outputs[name] = COMPUTED if preview else property_value(subject.output(name, declared.type))
         outputs.update(self._overridden(resource, outputs))
         for name in resource.secrets & outputs.keys():
             outputs[name] = outputs[name].with_secret(True)
@@ -212,7 +214,7 @@ class Recorder(Provider):
             return given
         before = (members(old) if old is not None else None) or {}
         filled = {
-            name: before.get(name) or (UNKNOWN if preview else property_value(value))
+            name: before.get(name) or (COMPUTED if preview else property_value(value))
             for name, value in subject.nested(path).items()
         }
         return PropertyValue({**filled, **known}, is_secret=given.is_secret)
@@ -231,14 +233,12 @@ def load_world(environment: Mapping[str, str]) -> World:
     if not file:
         return {}
     try:
-        world: object = json.loads(Path(file).read_text(encoding="utf-8"))
+        world: Any = json.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SchemaError(f"REHEARSAL_WORLD={file}: {error}") from error
-    if not isinstance(world, dict) or not all(
-        isinstance(v, dict) for v in cast("dict[str, object]", world).values()
-    ):
+    if not is_map(world) or not all(map(is_map, world.values())):
         raise SchemaError(f"REHEARSAL_WORLD={file}: must map type tokens to objects of outputs")
-    return cast("World", world)
+    return world
 
 
 def main(arguments: Sequence[str]) -> None:
