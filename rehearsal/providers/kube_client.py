@@ -21,7 +21,7 @@ from urllib3.util import Retry, Timeout
 
 from rehearsal.providers.kube_objects import DEFAULT_NAMESPACE
 from rehearsal.providers.kube_schema import Schemas
-from rehearsal.providers.kube_values import Object, is_map
+from rehearsal.providers.values import Object, is_map
 
 FIRST_PATIENCE = 5.0
 """Seconds for which a server that never answered is tried."""

@@ -19,7 +19,7 @@ from rehearsal.providers.kube_objects import (
     name_of,
     namespace_of,
 )
-from rehearsal.providers.kube_values import Object, is_list, is_map
+from rehearsal.providers.values import Object, is_list, is_map
 
 Path = tuple[str | int, ...]
 """Where a value stands in an object: keys of maps and positions in lists."""

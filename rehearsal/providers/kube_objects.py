@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, cast
 
-from rehearsal.providers.kube_values import UNKNOWN, Object, Unknown, is_list, is_map
+from rehearsal.providers.values import UNKNOWN, Object, Unknown, is_list, is_map
 
 AUTONAMED = "pulumi.com/autonamed"
 SKIP_AWAIT = "pulumi.com/skipAwait"

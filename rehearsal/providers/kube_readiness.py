@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from rehearsal.providers.kube_values import Object, is_map
+from rehearsal.providers.values import Object, is_map
 
 DEFAULT_TIMEOUT_SECONDS = 600.0
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from rehearsal.providers.kube_diff import Path
-from rehearsal.providers.kube_values import UNKNOWN, Object, is_list, is_map
+from rehearsal.providers.values import UNKNOWN, Object, is_list, is_map
 
 _REFERENCE = "#/components/schemas/"
 _STEP = re.compile(r"\[(?P<index>\d+)\]|\[(?P<key>[^\]]*)\]|(?P<name>[^.\[\]]+)")

@@ -8,6 +8,7 @@ The engine starts it as a plugin: ``python -m rehearsal.providers.kubernetes <en
 
 import asyncio
 import importlib.metadata
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,6 +40,7 @@ from pulumi.provider.experimental.provider import (
 
 from rehearsal.providers.kube_client import Access, ApiError, ApiServer, Kind, KubeconfigError, Unreachable
 from rehearsal.providers.kube_diff import Change, Path, compare, spelled
+from rehearsal.providers.kube_manifests import from_manifest, redacted, secret_texts, to_manifest
 from rehearsal.providers.kube_objects import (
     DEFAULT_NAMESPACE,
     DELETION_PROPAGATION,
@@ -66,17 +68,8 @@ from rehearsal.providers.kube_readiness import (
     pod_trouble,
 )
 from rehearsal.providers.kube_schema import concerns
-from rehearsal.providers.kube_server import EngineLog, NotReady, Refusal, serve
-from rehearsal.providers.kube_values import (
-    UNKNOWN,
-    Object,
-    is_unknown,
-    plain_map,
-    redacted,
-    sealed_map,
-    secret_texts,
-)
-from rehearsal.providers.server import type_token
+from rehearsal.providers.server import EngineLog, NotReady, Refusal, old_inputs, serve, type_token
+from rehearsal.providers.values import UNKNOWN, Object, Values, holds_unknown, plain_map
 
 Result = TypeVar("Result")
 
@@ -125,7 +118,7 @@ class Task:
 
     urn: str
     manifest: Object
-    properties: Mapping[str, PropertyValue]
+    properties: Values
     kind: Kind
     manager: str
     force: bool
@@ -146,7 +139,7 @@ class Task:
             "__initialApiVersion": str(self.manifest["apiVersion"]),
             "__fieldManager": self.manager,
         }
-        return sealed_map(kept, self.properties)
+        return from_manifest(kept, self.properties)
 
 
 class KubernetesProvider(Provider):
@@ -213,7 +206,7 @@ class KubernetesProvider(Provider):
 
     async def diff(self, request: DiffRequest) -> DiffResponse:
         """Compare the old inputs with the new ones."""
-        old, new = plain_map(request.old_state), plain_map(request.new_inputs)
+        old, new = to_manifest(old_inputs(request)), to_manifest(request.new_inputs)
         found = compare(old, new, self._settings.mutable)
         return DiffResponse(
             changes=bool(found.changes),
@@ -258,18 +251,18 @@ class KubernetesProvider(Provider):
 
     def _check(self, request: CheckRequest) -> CheckResponse:
         try:
-            manifest = plain_map(request.new_inputs)
+            manifest = to_manifest(request.new_inputs)
         except TypeError as error:
             return CheckResponse(inputs=request.new_inputs, failures=[CheckFailure("", str(error))])
         failures = _faults(type_token(request.urn), manifest)
         if failures:
             return CheckResponse(inputs=request.new_inputs, failures=failures)
-        manifest = named(manifest, plain_map(request.old_inputs), request.name, request.random_seed)
+        manifest = named(manifest, to_manifest(request.old_inputs), request.name, request.random_seed)
         if self._settings.namespace and self._server and not namespace_of(manifest):
             kind = self._server.kind(str(manifest["apiVersion"]), str(manifest["kind"]))
             if kind is None or kind.namespaced:
                 manifest["metadata"] = metadata(manifest) | {"namespace": self._settings.namespace}
-        return CheckResponse(inputs=sealed_map(manifest, request.new_inputs))
+        return CheckResponse(inputs=from_manifest(manifest, request.new_inputs))
 
     def _create(self, request: CreateRequest) -> CreateResponse:
         task = self._task(request.urn, request.properties, {}, preview=request.preview)
@@ -297,7 +290,7 @@ class KubernetesProvider(Provider):
         return UpdateResponse(task.state(live))
 
     def _read(self, request: ReadRequest) -> ReadResponse:
-        state, inputs = plain_map(request.properties), plain_map(request.inputs)
+        state, inputs = to_manifest(request.properties), to_manifest(request.inputs)
         server = self._required()
         api_version, name = _addressed(type_token(request.urn), state, inputs)
         kind = server.kind(api_version, name)
@@ -310,13 +303,13 @@ class KubernetesProvider(Provider):
         kept = outputs(live) | {"__initialApiVersion": api_version, "__fieldManager": manager}
         return ReadResponse(
             request.resource_id,
-            sealed_map(kept, request.properties | request.inputs),
-            sealed_map(found, request.inputs),
+            from_manifest(kept, request.properties | request.inputs),
+            from_manifest(found, request.inputs),
         )
 
     def _delete(self, request: DeleteRequest) -> None:
         server = self._required()
-        state = plain_map(request.properties)
+        state = to_manifest(request.properties)
         kind = server.kind(*_addressed(type_token(request.urn), state, {}))
         if kind is None:
             return  # the custom resource definition is gone, and every object of the kind with it
@@ -340,13 +333,13 @@ class KubernetesProvider(Provider):
     def _task(
         self,
         urn: str,
-        properties: Mapping[str, PropertyValue],
-        old: Mapping[str, PropertyValue],
+        properties: Values,
+        old: Values,
         *,
         preview: bool,
     ) -> Task | None:
         """The manifest with its place on the server; None if the server does not serve its kind (yet)."""
-        manifest = plain_map(properties)
+        manifest = to_manifest(properties)
         server = self._required()
         api_version, name = str(manifest["apiVersion"]), str(manifest["kind"])
         deadline = time.monotonic() + (0 if preview else MISSING_SECONDS)
@@ -362,27 +355,27 @@ class KubernetesProvider(Provider):
             manifest=manifest,
             properties=properties,
             kind=kind,
-            manager=field_manager(urn, manifest, plain_map(old)),
+            manager=field_manager(urn, manifest, to_manifest(old)),
             force=self._settings.force or is_marked(manifest, PATCH_FORCE),
         )
 
-    def _unknown_kind(self, properties: Mapping[str, PropertyValue]) -> Refusal:
-        manifest = plain_map(properties)
+    def _unknown_kind(self, properties: Values) -> Refusal:
+        manifest = to_manifest(properties)
         return Refusal(
             f"{title(manifest)}: the API server serves no {manifest['apiVersion']}/{manifest['kind']}: "
             "is its CustomResourceDefinition installed?"
         )
 
     def _previewed(
-        self, urn: str, task: Task | None, properties: Mapping[str, PropertyValue], *, new: bool
+        self, urn: str, task: Task | None, properties: Values, *, new: bool
     ) -> dict[str, PropertyValue]:
         """The outputs of a dry run; the inputs where the server cannot tell more."""
         if task is None:
-            manifest = plain_map(properties)
+            manifest = to_manifest(properties)
             self._log.warn(urn, f"{title(manifest)} is not checked: the API server serves no such kind yet")
             return dict(properties)
         filled, places = task.manifest, list[Path]()
-        if is_unknown(task.manifest):
+        if holds_unknown(task.manifest):
             schemas = self._required().schemas(task.kind)
             schema = schemas.of_kind(task.kind.group, task.kind.version, task.kind.name)
             filled, places = schemas.filled(task.manifest, schema)
@@ -617,4 +610,6 @@ def _is_true(value: Any) -> bool:
 
 
 if __name__ == "__main__":
-    serve(importlib.metadata.version("pulumi-kubernetes"), KubernetesProvider)
+    engine = sys.argv[-1]
+    version = importlib.metadata.version("pulumi-kubernetes")
+    serve(KubernetesProvider(EngineLog(engine)), version=version, engine=engine)

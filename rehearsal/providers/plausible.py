@@ -11,11 +11,9 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TypeAlias
 
 from rehearsal.providers.schema import Kind, Properties, ResourceSchema, Type
-
-Json: TypeAlias = "bool | float | str | Sequence[Json] | Mapping[str, Json] | None"
+from rehearsal.providers.values import Json
 
 ACCOUNT = "123456789012"
 """The account number of AWS's own documentation."""

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 from pulumi.provider.experimental.property_value import PropertyValue
 from pulumi.provider.experimental.provider import (
@@ -39,12 +39,14 @@ from pulumi.provider.experimental.provider import (
 from rehearsal.providers.checking import faults
 from rehearsal.providers.differences import differences
 from rehearsal.providers.naming import automatic_name, naming_property
-from rehearsal.providers.plausible import Json, Subject
+from rehearsal.providers.plausible import Subject
 from rehearsal.providers.schema import Kind, ResourceSchema, Schema, SchemaError, Type
-from rehearsal.providers.server import OLD_INPUTS, RefusalError, serve, type_token
+from rehearsal.providers.server import Refusal, old_inputs, old_outputs, serve, type_token
 from rehearsal.providers.values import (
-    UNKNOWN,
+    COMPUTED,
+    Json,
     Values,
+    is_map,
     is_unknown,
     members,
     overlaid,
@@ -99,9 +101,7 @@ class Recorder(Provider):
     async def diff(self, request: DiffRequest) -> DiffResponse:
         """Compares inputs with inputs; outputs count only where the real world's have changed."""
         resource = self._schema.resource(type_token(request.urn))
-        outputs = {name: value for name, value in request.old_state.items() if name != OLD_INPUTS}
-        old = dict(members(request.old_state.get(OLD_INPUTS, PropertyValue({}))) or {})
-        new = dict(request.new_inputs)
+        outputs, old, new = old_outputs(request), dict(old_inputs(request)), dict(request.new_inputs)
         if "region" in resource.inputs and "region" in outputs and (self._region or "region" in new):
             old["region"] = outputs["region"]
             new.setdefault("region", PropertyValue(self._region))
@@ -136,9 +136,9 @@ class Recorder(Provider):
         """There is nothing but the state to forget it."""
 
     async def read(self, request: ReadRequest) -> ReadResponse:
-        """What the state says. Raises ``RefusalError`` for a resource that no state knows, as an import asks for."""
+        """What the state says. Raises ``Refusal`` for a resource that no state knows, as an import asks for."""
         if not request.properties and not request.inputs:
-            raise RefusalError(
+            raise Refusal(
                 f"rehearsal: reading {type_token(request.urn)} `{request.resource_id}` would ask a real account"
             )
         return ReadResponse(request.resource_id, request.properties, request.inputs)
@@ -188,11 +188,11 @@ class Recorder(Provider):
             elif name == "tagsAll":
                 outputs[name] = inputs.get("tags", PropertyValue({}))
             elif name == "region":
-                outputs[name] = UNKNOWN if self._region is None else PropertyValue(self._region)
+                outputs[name] = COMPUTED if self._region is None else PropertyValue(self._region)
             elif name in old:
                 outputs[name] = old[name]
             else:
-                outputs[name] = UNKNOWN if preview else property_value(subject.output(name, declared.type))
+                outputs[name] = COMPUTED if preview else property_value(subject.output(name, declared.type))
         outputs.update(self._overridden(resource, outputs))
         for name in resource.secrets & outputs.keys():
             outputs[name] = outputs[name].with_secret(True)
@@ -214,7 +214,7 @@ class Recorder(Provider):
             return given
         before = (members(old) if old is not None else None) or {}
         filled = {
-            name: before.get(name) or (UNKNOWN if preview else property_value(value))
+            name: before.get(name) or (COMPUTED if preview else property_value(value))
             for name, value in subject.nested(path).items()
         }
         return PropertyValue({**filled, **known}, is_secret=given.is_secret)
@@ -233,14 +233,12 @@ def load_world(environment: Mapping[str, str]) -> World:
     if not file:
         return {}
     try:
-        world: object = json.loads(Path(file).read_text(encoding="utf-8"))
+        world: Any = json.loads(Path(file).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise SchemaError(f"REHEARSAL_WORLD={file}: {error}") from error
-    if not isinstance(world, dict) or not all(
-        isinstance(v, dict) for v in cast("dict[str, object]", world).values()
-    ):
+    if not is_map(world) or not all(map(is_map, world.values())):
         raise SchemaError(f"REHEARSAL_WORLD={file}: must map type tokens to objects of outputs")
-    return cast("World", world)
+    return world
 
 
 def main(arguments: Sequence[str]) -> None:

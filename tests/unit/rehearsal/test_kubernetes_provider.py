@@ -11,6 +11,7 @@ from pulumi.runtime import rpc
 
 from rehearsal.providers.kube_client import Access, ApiError, Kind, KubeconfigError
 from rehearsal.providers.kube_diff import Change, compare, spelled
+from rehearsal.providers.kube_manifests import from_manifest, redacted, secret_texts, to_manifest
 from rehearsal.providers.kube_objects import (
     field_manager,
     identifier,
@@ -23,18 +24,9 @@ from rehearsal.providers.kube_objects import (
 )
 from rehearsal.providers.kube_readiness import judged
 from rehearsal.providers.kube_schema import Schemas, concerns, steps
-from rehearsal.providers.kube_server import EngineLog, Refusal
-from rehearsal.providers.kube_values import (
-    UNKNOWN,
-    Object,
-    is_unknown,
-    plain,
-    plain_map,
-    redacted,
-    sealed_map,
-    secret_texts,
-)
 from rehearsal.providers.kubernetes import KubernetesProvider
+from rehearsal.providers.server import EngineLog, Refusal
+from rehearsal.providers.values import UNKNOWN, Object, holds_unknown, plain
 
 
 def properties(thing: Any) -> PropertyValue:
@@ -376,28 +368,28 @@ class TestStandIns:
 class TestValues:
     def test_numbers_unknowns_and_nulls_become_json(self) -> None:
         sent = property_map({"a": 1, "b": 1.5, "c": True, "d": None, "e": rpc.UNKNOWN, "f": [1]})
-        assert plain_map(sent) == {"a": 1, "b": 1.5, "c": True, "e": UNKNOWN, "f": [1]}
-        assert type(plain_map(sent)["a"]) is int
+        assert to_manifest(sent) == {"a": 1, "b": 1.5, "c": True, "e": UNKNOWN, "f": [1]}
+        assert type(to_manifest(sent)["a"]) is int
 
     def test_an_unknown_value_is_found_wherever_it_stands(self) -> None:
-        assert is_unknown({"a": [{"b": UNKNOWN}]})
-        assert not is_unknown({"a": [{"b": 1}], "c": {}})
+        assert holds_unknown({"a": [{"b": UNKNOWN}]})
+        assert not holds_unknown({"a": [{"b": 1}], "c": {}})
 
     def test_json_goes_back_as_the_engine_wants_it(self) -> None:
-        assert sealed_map({"a": 1, "b": [True], "c": UNKNOWN}, {}) == property_map(
+        assert from_manifest({"a": 1, "b": [True], "c": UNKNOWN}, {}) == property_map(
             {"a": 1, "b": [True], "c": rpc.UNKNOWN}
         )
 
     def test_fields_that_the_sdk_cannot_spell_are_translated(self) -> None:
         sent = property_map({"x_kubernetes_preserve_unknown_fields": True, "other_field": 1})
-        assert plain_map(sent) == {"x-kubernetes-preserve-unknown-fields": True, "other_field": 1}
-        assert sealed_map(plain_map(sent), {}) == sent
+        assert to_manifest(sent) == {"x-kubernetes-preserve-unknown-fields": True, "other_field": 1}
+        assert from_manifest(to_manifest(sent), {}) == sent
 
     def test_what_was_secret_stays_secret(self) -> None:
         like = property_map(
             {"a": {"b": properties("s").with_secret(True), "c": "p"}, "l": [properties(1).with_secret(True)]}
         )
-        found = sealed_map({"a": {"b": "s", "c": "p", "d": "new"}, "l": [2, 1]}, like)
+        found = from_manifest({"a": {"b": "s", "c": "p", "d": "new"}, "l": [2, 1]}, like)
         inner = cast("dict[str, PropertyValue]", found["a"].value)
         assert inner["b"].is_secret
         assert not inner["c"].contains_secret()
@@ -405,12 +397,16 @@ class TestValues:
         assert found["l"].is_secret
 
     def test_the_data_of_a_secret_is_secret_whoever_says_otherwise(self) -> None:
-        found = sealed_map(
+        found = from_manifest(
             {"kind": "Secret", "data": {"a": "b"}, "stringData": {"a": "b"}, "type": "Opaque"}, {}
         )
         assert found["data"].is_secret
         assert found["stringData"].is_secret
         assert not found["type"].is_secret
+
+    def test_the_data_of_a_secret_is_secret_inside_another_object_too(self) -> None:
+        found = from_manifest({"kind": "List", "items": [{"kind": "Secret", "data": {"a": "b"}}]}, {})
+        assert found["items"].contains_secret()
 
     def test_no_spelling_of_a_secret_stays_in_a_message(self) -> None:
         login = property_map(
@@ -487,7 +483,7 @@ class TestProvider:
     def check(self, token: str, inputs: Object) -> tuple[Object, list[str]]:
         request = CheckRequest(f"urn:pulumi:s::p::{token}::web", {}, property_map(inputs), b"seed")
         answer = asyncio.run(self.PROVIDER.check(request))
-        return plain_map(answer.inputs or {}), [failure.reason for failure in answer.failures or []]
+        return to_manifest(answer.inputs or {}), [failure.reason for failure in answer.failures or []]
 
     def test_a_manifest_is_named_by_its_resource(self) -> None:
         inputs, failures = self.check(

@@ -24,11 +24,19 @@ from pulumi.provider.experimental.provider import (
     UpdateRequest,
 )
 
-from rehearsal.providers.plausible import Json
 from rehearsal.providers.recorder import Recorder, World, load_world
 from rehearsal.providers.schema import Kind, Schema, SchemaError
-from rehearsal.providers.server import OLD_INPUTS, RefusalError
-from rehearsal.providers.values import UNKNOWN, Values, elements, is_unknown, members, property_value, public
+from rehearsal.providers.server import OLD_INPUTS, Refusal
+from rehearsal.providers.values import (
+    COMPUTED,
+    Json,
+    Values,
+    elements,
+    is_unknown,
+    members,
+    property_value,
+    public,
+)
 
 VPC = "aws:ec2/vpc:Vpc"
 SUBNET = "aws:ec2/subnet:Subnet"
@@ -178,7 +186,7 @@ class TestCheck:
 
     @ALL
     def test_computed_values_pass_wherever_they_stand(self, token: str) -> None:
-        inputs = dict.fromkeys(INPUTS[token], UNKNOWN)
+        inputs = dict.fromkeys(INPUTS[token], COMPUTED)
         assert reasons(token, inputs) == []
 
     @ALL
@@ -518,7 +526,7 @@ class TestDiff:
         }
 
     def test_an_unknown_new_value_is_a_change(self) -> None:
-        assert diff(VPC, values(INPUTS[VPC]), {**values(INPUTS[VPC]), "tags": UNKNOWN}).changes is True
+        assert diff(VPC, values(INPUTS[VPC]), {**values(INPUTS[VPC]), "tags": COMPUTED}).changes is True
 
     @pytest.mark.parametrize(
         ("token", "changed"),
@@ -644,7 +652,7 @@ class TestReadAndInvoke:
         )
 
     def test_an_import_is_refused_by_name(self) -> None:
-        with pytest.raises(RefusalError, match="`vpc-1` would ask a real account"):
+        with pytest.raises(Refusal, match="`vpc-1` would ask a real account"):
             asyncio.run(recorder().read(ReadRequest(urn(VPC), "vpc-1", {}, {})))
 
     def test_an_invoke_is_refused_by_name(self) -> None:
@@ -668,4 +676,4 @@ class TestConfigure:
         assert "pulumi config set aws:region" in (response.failures or [])[0].reason
 
     def test_a_region_known_only_later_leaves_the_region_unknown(self) -> None:
-        assert is_unknown(create(VPC, preview=True, by=recorder(region=UNKNOWN)).properties["region"])
+        assert is_unknown(create(VPC, preview=True, by=recorder(region=COMPUTED)).properties["region"])
