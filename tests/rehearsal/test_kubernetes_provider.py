@@ -78,7 +78,9 @@ class Bench:
             program(pulumi.ResourceOptions(provider=provider))
 
         workspace = auto.LocalWorkspaceOptions(
-            work_dir=str(self.directory / "work"), env_vars=self.environment | {"PYTHONPATH": str(REPOSITORY)}
+            work_dir=str(self.directory / "work"),
+            pulumi_command=auto.PulumiCommand(root=str(self.pulumi.parents[1])),
+            env_vars=self.environment | {"PYTHONPATH": str(REPOSITORY)},
         )
         return Stack(
             auto.create_or_select_stack(name, project_name="bench", program=run, opts=workspace),
