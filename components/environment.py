@@ -120,6 +120,8 @@ class Environment(pulumi.ComponentResource):
         )
 
         on_cluster = pulumi.ResourceOptions(parent=self, providers=[cluster.provider])
+        # Pods come after the nodes' pool, and above all leave before it: nothing is drained that has nowhere to go.
+        on_nodes = pulumi.ResourceOptions(parent=self, providers=[cluster.provider], depends_on=[cluster])
         slots = {
             slot: Slot(
                 f"{name}-{slot}",
@@ -152,7 +154,7 @@ class Environment(pulumi.ComponentResource):
                     region=facts.region,
                     tags=facts.tags,
                 ),
-                opts=on_cluster,
+                opts=on_nodes,
             )
             for slot in SlotName
         }
@@ -198,7 +200,7 @@ class Environment(pulumi.ComponentResource):
                 storage_class=cluster.storage_class,
                 tags=facts.tags,
             ),
-            opts=on_cluster,
+            opts=on_nodes,
         )
 
         self.outputs = {

@@ -227,6 +227,12 @@ def test_what_holds_data_is_protected_exactly_where_the_stack_file_says(
     }
 
 
+def test_pods_come_after_the_pool_of_nodes_and_leave_before_it(recorded: Recording[Environment]) -> None:
+    pool = recorded.one("kubernetes:karpenter.sh/v1:NodePool").urn
+    homes = [*recorded.of("quikapp:slots:Slot"), *recorded.of("quikapp:monitoring:Monitoring")]
+    assert [home.name for home in homes if pool not in home.dependencies] == []
+
+
 def test_a_firewall_stands_before_staging_and_live(
     recorded: Recording[Environment], facts: EnvironmentFacts
 ) -> None:
