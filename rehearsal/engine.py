@@ -151,7 +151,7 @@ class Engine:
 
     def stack(self, name: str, project: str, program: Path) -> auto.Stack:
         """The stack in the local backend; made where it is not there yet."""
-        self._clear_dead_update()
+        clear_dead_update(self.directory)
         command = auto.PulumiCommand(root=str(self.directory / "engine"))
         stack = auto.create_or_select_stack(
             stack_name=name,
@@ -178,19 +178,21 @@ class Engine:
             }
             stack.import_stack(auto.Deployment(version=exported.version, deployment=kept))
 
-    def _clear_dead_update(self) -> None:
-        """End what a killed rehearsal left running, and lift its lock on the state.
 
-        The caller holds the rehearsal's own lock, so whoever holds the engine's has lost its parent.
-        """
-        for lock in (self.state / ".pulumi" / "locks").rglob("*.json"):
-            try:
-                holder = int(cast("dict[str, object]", json.loads(lock.read_text()))["pid"])  # pyright: ignore[reportArgumentType] -- checked by int
-            except (ValueError, KeyError, TypeError):
-                holder = 0
-            if holder and _is_engine(holder):
-                _end(holder)
-            lock.unlink(missing_ok=True)
+def clear_dead_update(directory: Path) -> None:
+    """End the engine that a killed command of this rehearsal left running, and lift its lock on the state.
+
+    The caller holds the rehearsal's own lock, so whoever holds the engine's has lost its parent.
+    """
+    engine = str(directory / "engine" / "bin" / "pulumi").encode()
+    for lock in (directory / "state" / ".pulumi" / "locks").rglob("*.json"):
+        try:
+            holder = int(cast("dict[str, str]", json.loads(lock.read_text()))["pid"])
+        except (ValueError, KeyError, TypeError):
+            holder = 0
+        if holder and _runs(holder, engine):
+            _end(holder, engine)
+        lock.unlink(missing_ok=True)
 
 
 def checkpoint_of(state: Path, project: str, stack: str) -> Path:
@@ -223,19 +225,20 @@ def _runner(program: Path) -> Callable[[], None]:
     return run
 
 
-def _is_engine(pid: int) -> bool:
+def _runs(pid: int, command: bytes) -> bool:
+    """Whether a process runs this command: a number alone could be anybody's by now."""
     try:
-        return b"pulumi" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return command in Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return False
 
 
-def _end(pid: int, patience: float = 10) -> None:
+def _end(pid: int, command: bytes, patience: float = 10) -> None:
     os.kill(pid, signal.SIGTERM)
     deadline = time.monotonic() + patience
-    while time.monotonic() < deadline and _is_engine(pid):
+    while time.monotonic() < deadline and _runs(pid, command):
         time.sleep(0.1)
-    if _is_engine(pid):
+    if _runs(pid, command):
         os.kill(pid, signal.SIGKILL)
 
 

@@ -38,6 +38,9 @@ PLAIN_STEP = 25
 INLINE_CHARACTERS = 80
 """An output with fields is one row where it fits into so many characters, else a row a field."""
 
+_CLOSING_WORDS = ("preview failed", "update failed")
+"""What the engine says after the reasons, and a person knows by then."""
+
 _MARKUP = re.compile(r"<\{%.*?%\}>")
 
 
@@ -121,7 +124,7 @@ class Watch:
 
     def _heard(self, diagnostic: events.DiagnosticEvent) -> None:
         message = _plain(diagnostic.message)
-        if not message or diagnostic.ephemeral:
+        if not message or diagnostic.ephemeral or message in _CLOSING_WORDS:
             return
         about = resource_name(diagnostic.urn) if diagnostic.urn else ""
         about = "" if about.startswith("pulumi:pulumi:Stack") else about

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rehearsal.control_plane import ControlPlane, Nodes
-from rehearsal.engine import Engine, checkpoint_of, only_one
+from rehearsal.engine import Engine, checkpoint_of, clear_dead_update, only_one
 from rehearsal.errors import RehearsalError
 from rehearsal.narration import Watch, changed_lines, changes_table, outputs_table
 from rehearsal.picture import mermaid
@@ -88,6 +88,7 @@ class Rehearsal:
             self.console.print(f"The rehearsal of '{self.stack}' is not up.")
             return
         with only_one(self.project.home / f"{self.stack}.lock", self.stack):
+            clear_dead_update(self.directory)
             self.plane({}).stop(remove=True)
             shutil.rmtree(self.directory)
         (self.project.home / f"{self.stack}.lock").unlink(missing_ok=True)

@@ -33,12 +33,12 @@ WRONG = {
         'metadata={"name": "misspelt"}, spec={"limts": {"cpu": 1}, "template": {"spec": {"requirements": [], '
         '"nodeClassRef": {"group": "eks.amazonaws.com", "kind": "NodeClass", "name": "default"}}}}, '
         "opts=pulumi.ResourceOptions(provider=eks.provider))",
-        r'error: kubernetes:karpenter\.sh/v1:NodePool misspelt: .*unknown field "spec\.limts"',
+        r"error: kubernetes:karpenter\.sh/v1:NodePool misspelt: .*\.spec\.limts: field not declared in schema\n$",
     ),
     "type": (
         'kubernetes.core.v1.ConfigMap("mistyped", metadata={"name": "mistyped", "namespace": "default"}, '
         'data={"replicas": 3}, opts=pulumi.ResourceOptions(provider=eks.provider))',
-        r"error: kubernetes:core/v1:ConfigMap mistyped: .*data.*string",
+        r"error: kubernetes:core/v1:ConfigMap mistyped: .*data.*string.*\n$",
     ),
 }
 

@@ -195,6 +195,16 @@ def test_the_command_alone_killed_leaves_nothing_in_the_way(desk: Desk, undistur
     assert _differences(_comparable(desk, "dev"), undisturbed) == {}
 
 
+def test_down_ends_the_engine_that_a_killed_command_left_behind(desk: Desk) -> None:
+    process = desk.start("up", "--stack", "dev")
+    assert _wait(lambda: _recorded(desk, "dev") >= 10)
+    process.kill()
+    process.communicate()
+    desk.rehearse("down", "--stack", "dev")
+    assert _wait(lambda: not _processes(desk), seconds=20)
+    assert not desk.home("dev").exists()
+
+
 def test_an_api_server_killed_in_the_middle_is_healed_by_the_next_up(
     desk: Desk, undisturbed: dict[str, Any]
 ) -> None:

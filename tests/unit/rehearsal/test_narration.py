@@ -68,6 +68,7 @@ def test_an_error_is_kept_once_with_its_resource(console: Console) -> None:
     with Watch(console, "up") as watch:
         watch.on_event(_said("error", "<{%reset%}>no such field<{%reset%}>\n"))
         watch.on_event(_said("error", "no such field"))
+        watch.on_event(_said("error", "update failed", ""))
         watch.on_event(_said("error", "an unhandled error occurred: aws:ec2/vpc:Vpc net: no such field", ""))
     assert watch.errors == ["aws:ec2/vpc:Vpc net: no such field"]
 
