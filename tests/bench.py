@@ -81,7 +81,10 @@ def sample(project: Path, recording: Path | None = None) -> Sample:
 
 
 def bare_program(planned: list[dict[str, Any]]) -> str:
-    """A program that registers the same resources with the same inputs, one call a line, without any component."""
+    """A program that registers the same resources with the same inputs, one call a line, without any component.
+
+    Its Kubernetes provider waits for the cluster, as any program's does that makes the cluster it then fills.
+    """
     lines = ["import pulumi", "import pulumi_aws as aws", "import pulumi_kubernetes as kubernetes", ""]
     names: set[str] = set()
     for number, item in enumerate(planned):
@@ -98,7 +101,9 @@ def bare_program(planned: list[dict[str, Any]]) -> str:
             if not key.startswith("__")
         )
         options = ", opts=pulumi.ResourceOptions(provider=cluster)" if kind.startswith("kubernetes:") else ""
-        target = "cluster = " if kind == "pulumi:providers:kubernetes" else ""
+        target = {"pulumi:providers:kubernetes": "cluster = ", "aws:eks/cluster:Cluster": "eks = "}.get(
+            kind, ""
+        )
         lines.append(f"{target}{constructor}({name!r}, {arguments}{options})")
     return "\n".join(lines) + "\n"
 
@@ -136,6 +141,8 @@ def _literal(key: str, value: object) -> str:
                 f"pulumi.Output.secret({ ({'some': 'text'} if key in ('data', 'stringData') else 'text')!r})"
             )
         return "{" + ", ".join(f"{inner!r}: {_literal(inner, one)}" for inner, one in items.items()) + "}"
+    if key == "kubeconfig":
+        return f"eks.endpoint.apply(lambda _: {value!r})"
     if isinstance(value, list):
         return "[" + ", ".join(_literal(key, one) for one in cast("list[object]", value)) + "]"
     return repr(value)
