@@ -108,10 +108,10 @@ def failure(tool_set: str, words: Sequence[str], log: Path) -> RehearsalError:
     if _first(words, _DISK_FULL):
         return disk_full(tool_set)
     if cause := _first(words, _UNREACHABLE):
-        proxy = os.environ.get("GOPROXY", "https://proxy.golang.org")
+        proxy = f"GOPROXY={os.environ['GOPROXY']}" if os.environ.get("GOPROXY") else "Go's own default"
         return RehearsalError(
             f"the sources of {tool_set} cannot be downloaded ({cause}): a first use needs the Go module proxy, here "
-            f"GOPROXY={proxy}; connect, or set GOPROXY to one you can reach, and try again"
+            f"{proxy}; connect, or set GOPROXY to one you can reach, and try again"
         )
     last = next((line for line in reversed(words) if line), "it said nothing")
     return RehearsalError(f"{tool_set} does not build ({last}): its whole output is in {log}")
