@@ -169,6 +169,7 @@ def grown(folder: Path, services: int) -> Desk:
             "rulesPerLoadBalancer": 1000,
             "targetsPerLoadBalancer": 100_000,
         }
+        config["quikapp:cluster"].update(cpuLimit=10_000, memoryLimitGib=100_000)
         config["quikapp:network"]["cidr"] = "10.0.0.0/16"
         config["quikapp:sizing"]["replicas"] = {"min": 3, "max": 6}
 
