@@ -15,6 +15,7 @@ from pulumi import automation as auto
 from rich.console import Console
 from rich.table import Table
 
+from rehearsal.certificates import write_private
 from rehearsal.control_plane import ControlPlane, Nodes
 from rehearsal.engine import Engine, checkpoint_of, clear_dead_update, only_one
 from rehearsal.errors import RehearsalError
@@ -47,6 +48,11 @@ class Rehearsal:
     def directory(self) -> Path:
         """Everything that this rehearsal leaves on disk; `down` removes it."""
         return self.project.home / self.stack
+
+    @property
+    def _lock(self) -> Path:
+        """Beside the folder and not in it: `down` holds it while the folder goes."""
+        return self.project.home / f"{self.stack}.lock"
 
     def plane(self, tools: Mapping[str, Path]) -> ControlPlane:
         """The local Kubernetes control plane of this stack, with nodes in three zones of the stack's region."""
@@ -87,11 +93,11 @@ class Rehearsal:
         if not self.directory.is_dir():
             self.console.print(f"The rehearsal of '{self.stack}' is not up.")
             return
-        with only_one(self.project.home / f"{self.stack}.lock", self.stack):
+        with only_one(self._lock, self.stack):
             clear_dead_update(self.directory)
             self.plane({}).stop(remove=True)
             shutil.rmtree(self.directory)
-        (self.project.home / f"{self.stack}.lock").unlink(missing_ok=True)
+        self._lock.unlink(missing_ok=True)
         self.console.print(f"The rehearsal of '{self.stack}' is down: no process and no state is left.")
 
     def describe(self) -> None:
@@ -140,7 +146,7 @@ class Rehearsal:
     def entered(self) -> Generator[auto.Stack]:
         """Everything in place for the engine: tools, control plane, plugins, project files, secrets; the stack is ours alone."""
         self.project.stack_file(self.stack)
-        with only_one(self.project.home / f"{self.stack}.lock", self.stack):
+        with only_one(self._lock, self.stack):
             tools = ensure(ToolSet.PULUMI, ToolSet.KUBERNETES, ToolSet.KWOK, console=self.console)
             plane = self.plane(tools)
             with self.console.status("starting the control plane"):
@@ -178,8 +184,7 @@ class Rehearsal:
         path = self.directory / "passphrase"
         if not path.is_file():
             fresh = path.with_suffix(".new")
-            fresh.touch(mode=0o600)
-            fresh.write_text(secrets.token_urlsafe(32))
+            write_private(fresh, secrets.token_urlsafe(32).encode())
             fresh.replace(path)
         return path
 
