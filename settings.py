@@ -19,6 +19,7 @@ from operations.environments import EnvironmentName
 from operations.facts import EnvironmentFacts, breaches
 from operations.faults import Fault, show
 from operations.model import Model
+from operations.monitoring import Monitoring
 from operations.services import Service
 
 FACTS: Final = "quikapp:"
@@ -83,7 +84,7 @@ class Settings:
 
     facts: EnvironmentFacts
     secrets: Mapping[str, pulumi.Output[str]]
-    """Of every secret that a service names; each stays a secret in state and previews."""
+    """Of every secret that a service or the monitoring takes; each stays a secret in state and previews."""
 
 
 def load() -> Settings:
@@ -138,7 +139,7 @@ def parse(stack: str, config: Mapping[str, str], secret_keys: Set[str]) -> Envir
         if key.startswith(FACTS) and key not in KEYS.values():
             groups = [known_key.removeprefix(FACTS) for known_key in KEYS.values() if known_key != REGION]
             faults.append(Fault(f"{FACTS}{_name(name)}", f"is no known key{_near(name, groups)}"))
-    faults.extend(_secret_faults(config, secret_keys, known.get("services")))
+    faults.extend(_secret_faults(config, secret_keys, known.get("services"), known.get("monitoring")))
     faults.extend(breaches(known))
     if faults:
         raise SettingsError(stack, sorted(faults, key=_place))
@@ -146,7 +147,10 @@ def parse(stack: str, config: Mapping[str, str], secret_keys: Set[str]) -> Envir
 
 
 def _secret_faults(
-    config: Mapping[str, str], secret_keys: Set[str], services: Mapping[str, Service] | None
+    config: Mapping[str, str],
+    secret_keys: Set[str],
+    services: Mapping[str, Service] | None,
+    monitoring: Monitoring | None,
 ) -> Iterator[Fault]:
     present = {key.removeprefix(SECRETS) for key in config if key.startswith(SECRETS)}
     for name in present:
@@ -154,15 +158,17 @@ def _secret_faults(
             yield Fault(
                 f"{SECRETS}{_name(name)}", "is in plain text; set it anew with `pulumi config set --secret`"
             )
-    if services is None:
+    if services is None or monitoring is None:
         return
-    users = {secret: name for name, service in services.items() for secret in service.secrets}
+    users = dict(monitoring.secrets)
+    for service_name, service in services.items():
+        users |= dict.fromkeys(service.secrets, f"the service {service_name}")
     for name in present - users.keys():
-        yield Fault(f"{SECRETS}{_name(name)}", f"is named by no service{_near(name, sorted(users))}")
+        yield Fault(f"{SECRETS}{_name(name)}", f"is named by nobody{_near(name, sorted(users))}")
     for name in users.keys() - present:
         yield Fault(
             f"{SECRETS}{name}",
-            f"is missing; the service {users[name]} names it: `pulumi config set --secret {SECRETS}{name}`",
+            f"is missing; {users[name]} takes it: `pulumi config set --secret {SECRETS}{name}`",
         )
 
 

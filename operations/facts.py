@@ -22,7 +22,7 @@ from pydantic import (
 )
 
 from operations.backup import Data, retention_days
-from operations.environments import PAGE, EnvironmentName, Gate, error_budget
+from operations.environments import BUDGET_WINDOW, PAGE, EnvironmentName, Gate, error_budget
 from operations.faults import Fault, show
 from operations.limits import (
     API_ACCESS_CIDRS,
@@ -47,9 +47,11 @@ from operations.limits import (
 )
 from operations.listener_rules import CLOSED_PATHS
 from operations.model import Model, matching
+from operations.monitoring import Monitoring, TraceStorage
 from operations.naming import APPLICATION
 from operations.release import Release, Standby, Switch
 from operations.services import Name, Replicas, Service
+from operations.slo import LONGEST_WINDOW
 from operations.slots import WHOLE, Slot
 
 RESILIENT_SLA: Final = 99.9
@@ -60,6 +62,12 @@ RESILIENT_ZONES: Final = 3
 
 REPLICATED_DATABASE_SLA: Final = 99.0
 """From this SLA on, in percent, the database has a reader to fail over to."""
+
+PAGED_SLA: Final = 99.99
+"""From this SLA on, in percent, somebody is called at night."""
+
+PAGING_PEERS: Final = 3
+"""Alertmanagers that an environment has which pages."""
 
 SMALLEST_VPC_PREFIX: Final = 20
 """The smallest VPC taken: each pod has an address of its own, and a zone's private subnet is then a /23."""
@@ -363,16 +371,6 @@ class Retention(Model):
     logs_days: Annotated[int, AfterValidator(_is_log_retention)] = retention_days(Data.LOGS)
 
 
-class Monitoring(Model):
-    """The size of Prometheus."""
-
-    prometheus_replicas: Annotated[int, Field(ge=1, le=4)]
-    """Each scrapes everything; alerts are the same from all."""
-    retention_days: Annotated[int, Field(ge=1, le=365)]
-    storage_gib: Annotated[int, Field(ge=1, le=16_384)]
-    """Disk of each replica; an EBS gp3 volume holds at most 16 TiB."""
-
-
 # --- rules -----------------------------------------------------------------------------------------------------
 
 
@@ -471,11 +469,51 @@ def _firewall_carries_the_sla(environment: Environment, traffic: Traffic) -> Ite
 
 
 def _monitoring_carries_the_sla(environment: Environment, monitoring: Monitoring) -> Iterator[Fault]:
-    if _resilient(environment) and monitoring.prometheus_replicas < 2:
+    if _resilient(environment):
+        if monitoring.prometheus_replicas < 2:
+            yield Fault(
+                "quikapp:monitoring.prometheusReplicas",
+                f"an SLA of {environment.sla:g} takes at least 2, so that alerts survive one",
+                show(monitoring.prometheus_replicas),
+            )
+        if monitoring.elasticsearch.nodes < 3:
+            yield Fault(
+                "quikapp:monitoring.elasticsearch.nodes",
+                f"an SLA of {environment.sla:g} takes at least 3, so that logs survive one",
+                show(monitoring.elasticsearch.nodes),
+            )
+        if monitoring.tracing.storage is TraceStorage.MEMORY:
+            yield Fault(
+                "quikapp:monitoring.tracing.storage",
+                f"an SLA of {environment.sla:g} takes elasticsearch, so that traces survive a restart",
+                show(monitoring.tracing.storage),
+            )
+        if monitoring.retention_days < BUDGET_WINDOW.days:
+            yield Fault(
+                "quikapp:monitoring.retentionDays",
+                f"an SLA of {environment.sla:g} takes at least {BUDGET_WINDOW.days}, over which its budget counts",
+                show(monitoring.retention_days),
+            )
+    elif environment.sla is not None and monitoring.retention_days < LONGEST_WINDOW.days:
         yield Fault(
-            "quikapp:monitoring.prometheusReplicas",
-            f"an SLA of {environment.sla:g} takes at least 2, so that alerts survive one",
-            show(monitoring.prometheus_replicas),
+            "quikapp:monitoring.retentionDays",
+            f"an SLA takes at least {LONGEST_WINDOW.days}, the longest span that its alerts look back on",
+            show(monitoring.retention_days),
+        )
+
+
+def _paging_carries_the_sla(environment: Environment, monitoring: Monitoring) -> Iterator[Fault]:
+    if monitoring.paging is None:
+        if environment.sla is not None and environment.sla >= PAGED_SLA:
+            yield Fault(
+                "quikapp:monitoring.paging",
+                f"is missing; an SLA of {environment.sla:g} takes PagerDuty",
+            )
+    elif monitoring.alertmanager_replicas < PAGING_PEERS:
+        yield Fault(
+            "quikapp:monitoring.alertmanagerReplicas",
+            f"paging takes at least {PAGING_PEERS}, so that pages survive one",
+            show(monitoring.alertmanager_replicas),
         )
 
 
@@ -555,9 +593,13 @@ def _network_holds_the_pods(
 
 
 def _cluster_holds_the_pods(
-    cluster: Cluster, release: Release, sizing: Sizing, services: Mapping[str, Service]
+    cluster: Cluster,
+    release: Release,
+    sizing: Sizing,
+    services: Mapping[str, Service],
+    monitoring: Monitoring,
 ) -> Iterator[Fault]:
-    millicores = mebibytes = 0
+    millicores, mebibytes = monitoring.footprint.cpu_millicores, monitoring.footprint.memory_mib
     for service in services.values():
         replicas = _replicas(service, sizing)
         # Both slots run during a switch: one at its most, the other at least as large as it needs to be to serve.
@@ -567,13 +609,13 @@ def _cluster_holds_the_pods(
     if millicores > cluster.cpu_limit * 1000:
         yield Fault(
             "quikapp:cluster.cpuLimit",
-            f"the services in both slots grow to {millicores / 1000:g} cores",
+            f"the services in both slots and the monitoring grow to {millicores / 1000:g} cores",
             show(cluster.cpu_limit),
         )
     if mebibytes > cluster.memory_limit_gib * 1024:
         yield Fault(
             "quikapp:cluster.memoryLimitGib",
-            f"the services in both slots grow to {mebibytes / 1024:g} GiB",
+            f"the services in both slots and the monitoring grow to {mebibytes / 1024:g} GiB",
             show(cluster.memory_limit_gib),
         )
 
@@ -587,6 +629,7 @@ RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     _protection_carries_the_sla,
     _firewall_carries_the_sla,
     _monitoring_carries_the_sla,
+    _paging_carries_the_sla,
     _database_carries_the_sla,
     _release_fits_its_switch,
     _routes_are_distinct,
@@ -673,8 +716,9 @@ class EnvironmentFacts(Model):
 
     @property
     def secrets(self) -> frozenset[str]:
-        """The names of all secrets that services ask for."""
-        return frozenset(name for service in self.services.values() for name in service.secrets)
+        """The names of all secrets that services and the monitoring ask for."""
+        own = {name for service in self.services.values() for name in service.secrets}
+        return frozenset(own | self.monitoring.secrets.keys())
 
     def replicas_of(self, service: str) -> Replicas:
         """Return the range of a service's serving slot.

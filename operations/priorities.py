@@ -6,6 +6,7 @@ from enum import StrEnum, unique
 from types import MappingProxyType
 from typing import Final
 
+from operations.incidents import Severity
 from operations.metrics import Level
 
 
@@ -40,6 +41,8 @@ class Route:
     """A branch of the page's routing tree."""
 
     title: str
+    opens: Severity
+    """The severity of the incident that an alert of this priority opens; triage may change it."""
     paging: Paging | None = None
     escalation: tuple[str, ...] = ()
     """Whom PagerDuty calls, in turn, until someone acknowledges."""
@@ -52,12 +55,13 @@ ROUTES: Final[Mapping[Priority, Route]] = MappingProxyType(
     {
         Priority.P1: Route(
             "Critical",
+            opens=Severity.SEV1,
             paging=Paging.ALWAYS,
             escalation=("On-call Engineer", "Team Lead", "Engineering Manager"),
         ),
-        Priority.P2: Route("High", paging=Paging.BUSINESS_HOURS, channel="#incidents"),
-        Priority.P3: Route("Medium", channel="#alerts", review=Review.DAILY),
-        Priority.P4: Route("Low", channel="#alerts", review=Review.WEEKLY),
+        Priority.P2: Route("High", opens=Severity.SEV2, paging=Paging.BUSINESS_HOURS, channel="#incidents"),
+        Priority.P3: Route("Medium", opens=Severity.SEV3, channel="#alerts", review=Review.DAILY),
+        Priority.P4: Route("Low", opens=Severity.SEV4, channel="#alerts", review=Review.WEEKLY),
     }
 )
 

@@ -74,14 +74,17 @@ class Project:
         config = cast("dict[str, Any]", _mapping(self.stack_file(stack)).get("config") or {})
         return str(config.get("aws:region", "us-east-1"))
 
-    @cached_property
-    def secret_keys(self) -> tuple[str, ...]:
-        """Secrets that the program wants and no stack file carries: ``[tool.rehearsal] secrets`` of pyproject.toml."""
+    def secret_keys(self, stack: str) -> tuple[str, ...]:
+        """Secrets that a stack wants and no stack file carries: ``[tool.rehearsal.secrets]`` of pyproject.toml.
+
+        Its keys are the stacks, and ``every`` for all of them.
+        """
         path = self.root / "pyproject.toml"
         if not path.is_file():
             return ()
         table: dict[str, Any] = tomllib.loads(path.read_text()).get("tool", {}).get("rehearsal", {})
-        return tuple(cast("list[str]", table.get("secrets", [])))
+        secrets = cast("dict[str, list[str]]", table.get("secrets", {}))
+        return (*secrets.get("every", ()), *secrets.get(stack, ()))
 
     def copy_to(self, directory: Path, stack: str, passphrase: str) -> dict[str, str]:
         """Write the project files that the engine reads into ``directory``; the program itself stays where it is.
@@ -98,7 +101,9 @@ class Project:
         settings = _mapping(self.stack_file(stack))
         config = cast("dict[str, Any]", settings.get("config") or {})
         encrypted = [key for key, value in config.items() if isinstance(value, dict) and "secure" in value]
-        secrets = {key: _made_up(passphrase, key) for key in dict.fromkeys([*self.secret_keys, *encrypted])}
+        secrets = {
+            key: _made_up(passphrase, key) for key in dict.fromkeys([*self.secret_keys(stack), *encrypted])
+        }
 
         directory.mkdir(parents=True, exist_ok=True)
         target = directory / f"Pulumi.{stack}.yaml"

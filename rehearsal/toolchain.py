@@ -39,6 +39,7 @@ class ToolSet(StrEnum):
     KUBERNETES = "kubernetes"
     KWOK = "kwok"
     PROMETHEUS = "prometheus"
+    ALERTMANAGER = "alertmanager"
 
 
 class Suits(Enum):
@@ -91,6 +92,19 @@ def _kubernetes(name: str) -> Tool:
     return Tool(name=name, module="k8s.io/kubernetes", suits=Suits.SAME_MINOR)
 
 
+def _prometheus(name: str) -> Tool:
+    return Tool(
+        name=name,
+        module="github.com/prometheus/prometheus",
+        suits=Suits.SAME_MINOR,
+        release=_prometheus_release,
+    )
+
+
+def _alertmanager(name: str) -> Tool:
+    return Tool(name=name, module="github.com/prometheus/alertmanager", suits=Suits.SAME_MINOR)
+
+
 RECIPES: Mapping[ToolSet, Recipe] = {
     ToolSet.PULUMI: Recipe(
         purpose="the engine that previews and updates",
@@ -128,16 +142,15 @@ RECIPES: Mapping[ToolSet, Recipe] = {
         link={"sigs.k8s.io/kwok/pkg/consts.Version": "v{version}"},
     ),
     ToolSet.PROMETHEUS: Recipe(
-        purpose="the checker of alert rules",
-        minutes=4.0,
-        tools=[
-            Tool(
-                name="promtool",
-                module="github.com/prometheus/prometheus",
-                suits=Suits.NOT_OLDER,
-                release=_prometheus_release,
-            )
-        ],
+        purpose="Prometheus itself, and the checker of its rules",
+        minutes=4.5,
+        tools=[_prometheus("prometheus"), _prometheus("promtool")],
+        link={"github.com/prometheus/common/version.Version": "{version}"},
+    ),
+    ToolSet.ALERTMANAGER: Recipe(
+        purpose="Alertmanager itself, and the checker of its routes",
+        minutes=0.5,
+        tools=[_alertmanager("alertmanager"), _alertmanager("amtool")],
         link={"github.com/prometheus/common/version.Version": "{version}"},
     ),
 }

@@ -1,6 +1,7 @@
 """The committed stack files the way Pulumi hands them to the program, and changed copies of them."""
 
 import json
+import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, cast
@@ -10,7 +11,14 @@ import yaml
 ROOT: Final = Path(__file__).parents[2]
 STACKS: Final = ("dev", "qa", "uat", "staging", "live")
 SECRET: Final = "secrets:session-signing-key"  # noqa: S105 - the name of one, not its value
-SECRETS: Final = frozenset({SECRET})
+
+Declared = Mapping[str, list[str]]
+DECLARED: Final[Declared] = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["rehearsal"][
+    "secrets"
+]
+"""Keys of the secrets that each stack takes, and `every` stack."""
+SECRETS: Final = frozenset(key for keys in DECLARED.values() for key in keys)
+"""Keys of all secrets of all stacks."""
 
 Document = dict[str, Any]
 
@@ -23,10 +31,16 @@ ABSENT: Final = Absent()
 
 
 def document(stack: str) -> Document:
-    """Return the configuration of a stack: its file, over the defaults of the project, with its secret."""
+    """Return the configuration of a stack: its file, over the defaults of the project, with its secrets."""
     project = _read("Pulumi.yaml")["config"]
     defaults = {key: declaration["default"] for key, declaration in project.items()}
-    return {**defaults, **written(stack), SECRET: "correct horse battery staple"}
+    secrets = dict.fromkeys(secret_keys(stack), "correct horse battery staple")
+    return {**defaults, **written(stack), **secrets}
+
+
+def secret_keys(stack: str) -> tuple[str, ...]:
+    """Return the keys of the secrets that a stack takes."""
+    return (*DECLARED["every"], *DECLARED.get(stack, ()))
 
 
 def written(stack: str) -> Document:

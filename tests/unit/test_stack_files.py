@@ -10,7 +10,7 @@ from operations.environments import PAGE, EnvironmentName
 from operations.facts import EnvironmentFacts
 from operations.slots import Slot
 from settings import parse
-from tests.unit.stack_configuration import SECRETS, STACKS, configuration, document, written
+from tests.unit.stack_configuration import SECRETS, STACKS, configuration, document, secret_keys, written
 
 
 def facts(stack: str) -> EnvironmentFacts:
@@ -28,7 +28,12 @@ SIZES: dict[str, tuple[Any, ...]] = {
     "switch": ("at-once", "at-once", "ladder", "ladder", "ladder"),
     "database": (1, 1, 2, 2, 3),
     "serverless": (True, True, True, False, False),
-    "Prometheus": ((1, 3), (1, 3), (1, 7), (2, 15), (2, 15)),
+    "Prometheus": ((1, 3), (1, 3), (1, 7), (2, 31), (2, 31)),
+    "Alertmanager": (1, 1, 1, 2, 3),
+    "Elasticsearch": (1, 1, 1, 3, 3),
+    "traces": ("memory", "memory", "memory", "elasticsearch", "elasticsearch"),
+    "Datadog": (False, False, False, True, True),
+    "paging": (False, False, False, False, True),
     "firewall": (False, False, False, True, True),
     "retention": ((35, 90, 30),) * 5,
 }
@@ -47,6 +52,11 @@ def sizes(of: EnvironmentFacts) -> dict[str, Any]:
         "database": of.database.instances,
         "serverless": of.database.serverless is not None,
         "Prometheus": (of.monitoring.prometheus_replicas, of.monitoring.retention_days),
+        "Alertmanager": of.monitoring.alertmanager_replicas,
+        "Elasticsearch": of.monitoring.elasticsearch.nodes,
+        "traces": of.monitoring.tracing.storage,
+        "Datadog": of.monitoring.datadog is not None,
+        "paging": of.monitoring.paging is not None,
         "firewall": of.traffic.waf,
         "retention": (of.retention.database_days, of.retention.files_days, of.retention.logs_days),
     }
@@ -93,10 +103,15 @@ def test_the_files_read_side_by_side() -> None:
     def outline(stack: str) -> list[tuple[str, list[str]]]:
         # The size of the database is stated in one of two ways, in one place.
         spelling: dict[str, str] = {"instanceClass": "size", "serverless": "size"}
+        # What only the larger environments have is left out where it is off.
+        larger = {"datadog", "paging", "grafanaUrl", "signIn"}
         groups: dict[str, dict[str, Any]] = {
             key: group for key, group in written(stack).items() if key != "aws:region"
         }
-        return [(key, [spelling.get(fact, fact) for fact in group]) for key, group in groups.items()]
+        return [
+            (key, [spelling.get(fact, fact) for fact in group if fact not in larger])
+            for key, group in groups.items()
+        ]
 
     assert [outline(stack) for stack in STACKS] == [outline("dev")] * len(STACKS)
 
@@ -117,7 +132,7 @@ def test_facts_derive_what_components_ask_for() -> None:
 
     assert live.zone_names == ("eu-west-1a", "eu-west-1b", "eu-west-1c")
     assert live.recovery_region == "eu-central-1"
-    assert live.secrets == {"session-signing-key"}
+    assert {f"secrets:{name}" for name in live.secrets} == set(secret_keys("live"))
     assert live.replicas_of("web").max == 60
     assert str(live.error_budget) == "0:04:19.200000"
     assert facts("dev").error_budget is None

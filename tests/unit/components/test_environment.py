@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import pulumi
 import pytest
-import yaml
 
 import settings
 from components.environment import DRAIN_SECONDS, Environment, EnvironmentArgs
@@ -17,8 +14,8 @@ from operations.environments import EnvironmentName
 from operations.facts import EnvironmentFacts
 from operations.slots import Slot
 from tests.unit.components.recording import Recording, record
+from tests.unit.stack_configuration import SECRETS, configuration, document, secret_keys
 
-ROOT = Path(__file__).parents[3]
 HIDDEN = "a-secret-that-must-never-show"
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
@@ -33,13 +30,8 @@ EGRESS_RULE = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 
 def facts_of(name: str) -> EnvironmentFacts:
     """The facts that a stack file and the project's defaults state."""
-    shared = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    stack = yaml.safe_load((ROOT / f"Pulumi.{name}.yaml").read_text())["config"]
-    values = {key: value["default"] for key, value in shared.items()} | stack
-    config = {key: value if isinstance(value, str) else json.dumps(value) for key, value in values.items()}
-    return settings.parse(
-        name, config | {"secrets:session-signing-key": HIDDEN}, {"secrets:session-signing-key"}
-    )
+    values = {**document(name), **dict.fromkeys(secret_keys(name), HIDDEN)}
+    return settings.parse(name, configuration(values), SECRETS)
 
 
 @pytest.fixture(scope="module", params=list(EnvironmentName))

@@ -25,7 +25,9 @@ def root(tmp_path: Path) -> Path:
     (tmp_path / "Pulumi.yaml").write_text("name: sample\nruntime: python\n")
     (tmp_path / "Pulumi.dev.yaml").write_text(STACK_FILE)
     (tmp_path / "__main__.py").write_text("")
-    (tmp_path / "pyproject.toml").write_text('[tool.rehearsal]\nsecrets = ["secrets:key"]\n')
+    (tmp_path / "pyproject.toml").write_text(
+        '[tool.rehearsal.secrets]\nevery = ["secrets:key"]\nlive = ["secrets:live"]\n'
+    )
     return tmp_path
 
 
@@ -76,3 +78,8 @@ def test_the_copys_own_salt_survives_the_next_copy(root: Path, tmp_path: Path) -
 def test_the_committed_files_are_left_as_they_are(root: Path, tmp_path: Path) -> None:
     Project(root).copy_to(tmp_path / "copy", "dev", "passphrase")
     assert (root / "Pulumi.dev.yaml").read_text() == STACK_FILE
+
+
+def test_a_stack_gets_the_secrets_of_every_stack_and_its_own(root: Path) -> None:
+    assert Project(root).secret_keys("dev") == ("secrets:key",)
+    assert Project(root).secret_keys("live") == ("secrets:key", "secrets:live")

@@ -1,0 +1,311 @@
+"""What every part of the monitoring stack is built from: names, configuration, network policy, budget, pods."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence, Set
+from dataclasses import dataclass
+from typing import Final
+
+import pulumi
+import pulumi_kubernetes as kubernetes
+
+from components import hardening
+from components.monitoring.parts import (
+    PORTS,
+    Flow,
+    Neighbour,
+    flows_into,
+    flows_out_of,
+    in_namespace,
+    peer,
+)
+from operations.limits import SERVICE_RANGES
+from operations.monitoring import Part
+from operations.slots import Slot
+
+core = kubernetes.core.v1
+meta = kubernetes.meta.v1
+networking = kubernetes.networking.v1
+policy = kubernetes.policy.v1
+
+SKIP_AWAIT: Final = {"pulumi.com/skipAwait": "true"}
+"""For a Service whose workload is awaited anyway: Pulumi would wait for endpoints."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where the parts run, and what they need to know of what is around them."""
+
+    slot_namespaces: Mapping[Slot, pulumi.Input[str]]
+    """Namespaces of the application, once they exist."""
+    network_cidr: str
+    """The VPC: nodes and the API server's addresses are in it."""
+    zones: int
+    """Zones the nodes are in: 2 or 3."""
+    storage_class: pulumi.Input[str]
+    parts: Set[Part]
+    """The parts that this stack has; connections to others stay closed."""
+    after: Sequence[pulumi.Resource]
+    """The namespaces and the policies that close them: no pod runs before."""
+
+
+class Workload(pulumi.ComponentResource):
+    """One part: a base that names its objects alike and opens exactly its flows.
+
+    A subclass calls what it needs of `account`, `traffic`, `service`, `disruption_budget`, `config` and `secret`, then
+    makes its Deployment, StatefulSet or DaemonSet from `pods` with `after` as what it depends on.
+    """
+
+    def __init__(
+        self, name: str, part: Part, image: str, place: Place, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        """Begin a part that runs `image`, whose tag is the version on every label."""
+        # `prometheus` → `quikapp:monitoring:Prometheus`, `datadog-agent` → `quikapp:monitoring:DatadogAgent`
+        super().__init__(f"quikapp:monitoring:{part.title().replace('-', '')}", name, None, opts)
+        self.name: Final = name
+        self.part: Final = part
+        self.place: Final = place
+        self.labels: Final = hardening.labels(part, part, image.rpartition(":")[2])
+        self.selector: Final = hardening.selector(part, part)
+        self.child: Final = pulumi.ResourceOptions(parent=self, depends_on=place.after)
+        self.after: Final[list[pulumi.Resource]] = [*place.after]
+        """What must be there before the pods; the methods below add to it."""
+
+    def metadata(
+        self, name: pulumi.Input[str] | None = None, *, annotations: Mapping[str, str] | None = None
+    ) -> meta.ObjectMetaArgs:
+        """Metadata of an object of this part, called like the part unless `name` says otherwise."""
+        return meta.ObjectMetaArgs(
+            name=name or self.part,
+            namespace=self.part.namespace,
+            labels=self.labels,
+            annotations=annotations,
+        )
+
+    def account(self) -> core.ServiceAccount:
+        """The part's service account. No token is mounted unless the pods ask for one."""
+        account = core.ServiceAccount(
+            f"{self.name}-account",
+            metadata=self.metadata(),
+            automount_service_account_token=False,
+            opts=self.child,
+        )
+        self.after.append(account)
+        return account
+
+    def traffic(self, *further_egress: networking.NetworkPolicyEgressRuleArgs) -> networking.NetworkPolicy:
+        """The part's network policy: its flows in and out, and out of the stack to `further_egress`."""
+        into = list(flows_into(self.part, self.place.parts))
+        out_of = flows_out_of(self.part, self.place.parts)
+        made = networking.NetworkPolicy(
+            f"{self.name}-traffic",
+            metadata=self.metadata(),
+            spec=networking.NetworkPolicySpecArgs(
+                pod_selector=meta.LabelSelectorArgs(match_labels=self.selector),
+                policy_types=["Ingress", "Egress"],
+                ingress=[
+                    networking.NetworkPolicyIngressRuleArgs(
+                        from_=[p for flow in into if flow.port == port for p in self._sources(flow)],
+                        ports=self._ports(port),
+                    )
+                    for port in dict.fromkeys(flow.port for flow in into)
+                ],
+                egress=[
+                    *(
+                        networking.NetworkPolicyEgressRuleArgs(
+                            to=[peer(flow.target)], ports=_ports(flow.target, flow.port)
+                        )
+                        for flow in out_of
+                    ),
+                    *further_egress,
+                ],
+            ),
+            opts=self.child,
+        )
+        self.after.append(made)
+        return made
+
+    def _sources(self, flow: Flow) -> list[networking.NetworkPolicyPeerArgs]:
+        if flow.source is Neighbour.SLOTS:
+            return [
+                networking.NetworkPolicyPeerArgs(
+                    namespace_selector=in_namespace(namespace), pod_selector=hardening.EVERY_POD
+                )
+                for namespace in self.place.slot_namespaces.values()
+            ]
+        return [peer(Part(flow.source))]
+
+    def _ports(self, port: str) -> list[networking.NetworkPolicyPortArgs]:
+        return _ports(self.part, port)
+
+    def service(self, *ports: str, headless: bool = False, only_local: bool = False) -> core.Service:
+        """A Service of the named ports (see `PORTS`), called like the part; a headless one ends in `-replicas`.
+
+        The headless one resolves to pods that are not ready too, so that replicas find each other while they start.
+        `only_local` sends each client to the pod of its own node.
+        """
+        made = core.Service(
+            f"{self.name}-{'replicas' if headless else 'service'}",
+            metadata=self.metadata(f"{self.part}-replicas" if headless else None, annotations=SKIP_AWAIT),
+            spec=core.ServiceSpecArgs(
+                cluster_ip="None" if headless else None,
+                publish_not_ready_addresses=True if headless else None,
+                internal_traffic_policy="Local" if only_local else None,
+                selector=self.selector,
+                ports=[
+                    # EKS enforces network policies for a Service only where its port is the container's.
+                    core.ServicePortArgs(
+                        name=port, port=PORTS[self.part][port], target_port=port, protocol="TCP"
+                    )
+                    for port in ports
+                ],
+            ),
+            opts=self.child,
+        )
+        self.after.append(made)
+        return made
+
+    def disruption_budget(self) -> policy.PodDisruptionBudget:
+        """Voluntary disruptions take one pod at a time; a single replica never blocks a drain."""
+        return policy.PodDisruptionBudget(
+            f"{self.name}-disruptions",
+            metadata=self.metadata(),
+            spec=policy.PodDisruptionBudgetSpecArgs(
+                max_unavailable=1,
+                unhealthy_pod_eviction_policy="AlwaysAllow",
+                selector=meta.LabelSelectorArgs(match_labels=self.selector),
+            ),
+            opts=self.child,
+        )
+
+    def config(self, files: pulumi.Input[Mapping[str, str]], purpose: str = "config") -> pulumi.Output[str]:
+        """Name of an immutable ConfigMap of these files. It ends in their hash, so that a change rolls the pods."""
+        data = pulumi.Output.from_input(files)
+        name = data.apply(lambda given: f"{self.part}-{purpose}-{_digest(given)}")
+        made = core.ConfigMap(
+            f"{self.name}-{purpose}", metadata=self.metadata(name), data=data, immutable=True, opts=self.child
+        )
+        self.after.append(made)
+        return made.metadata.apply(lambda metadata: str(metadata.name))
+
+    def secret(self, files: Mapping[str, pulumi.Input[str]], purpose: str = "secrets") -> pulumi.Output[str]:
+        """Name of an immutable Secret of these values.
+
+        Pulumi names it: a changed value makes a new Secret with a new name, which rolls the pods, and no name or
+        annotation says anything about the value.
+        """
+        made = core.Secret(
+            f"{self.name}-{purpose}",
+            metadata=meta.ObjectMetaArgs(namespace=self.part.namespace, labels=self.labels),
+            type="Opaque",
+            immutable=True,
+            string_data={name: pulumi.Output.secret(value) for name, value in files.items()},
+            opts=self.child,
+        )
+        self.after.append(made)
+        return made.metadata.apply(lambda metadata: str(metadata.name))
+
+    def container_ports(self, *ports: str) -> list[core.ContainerPortArgs]:
+        """The named ports as a container declares them."""
+        return [
+            core.ContainerPortArgs(name=port, container_port=PORTS[self.part][port], protocol="TCP")
+            for port in ports
+        ]
+
+    def pods(
+        self,
+        containers: Sequence[core.ContainerArgs],
+        *,
+        user: int,
+        volumes: Sequence[core.VolumeArgs],
+        revision_label: str,
+        apart: bool = False,
+        init_containers: Sequence[core.ContainerArgs] | None = None,
+        reads_api: bool = False,
+        grace_seconds: int = 30,
+    ) -> core.PodTemplateSpecArgs:
+        """The template of a restricted pod, spread over zones and hosts.
+
+        Args:
+            containers: each with requests, limits, probes and `hardening.restricted_container()`.
+            user: numeric user and group of the image; it owns the volumes.
+            volumes: what the containers mount.
+            revision_label: `pod-template-hash` of a Deployment, `controller-revision-hash` of a StatefulSet.
+            apart: whether two replicas may never share a node, rather than seldom.
+            init_containers: what runs before them.
+            reads_api: whether the service account's token is mounted.
+            grace_seconds: from the request to stop until the pod is killed.
+        """
+        alone = core.PodAffinityTermArgs(
+            topology_key="kubernetes.io/hostname",
+            label_selector=meta.LabelSelectorArgs(match_labels=self.selector),
+        )
+        return core.PodTemplateSpecArgs(
+            metadata=meta.ObjectMetaArgs(labels=self.labels),
+            spec=core.PodSpecArgs(
+                service_account_name=self.part,
+                automount_service_account_token=reads_api,
+                enable_service_links=False,
+                security_context=hardening.restricted_pod(user=user),
+                termination_grace_period_seconds=grace_seconds,
+                affinity=core.AffinityArgs(
+                    pod_anti_affinity=core.PodAntiAffinityArgs(
+                        required_during_scheduling_ignored_during_execution=[alone]
+                    )
+                )
+                if apart
+                else None,
+                topology_spread_constraints=hardening.spread(
+                    zones=self.place.zones, match=self.selector, revision_label=revision_label
+                ),
+                init_containers=init_containers,
+                containers=containers,
+                volumes=volumes,
+            ),
+        )
+
+    def claim(self, gib: int) -> core.PersistentVolumeClaimArgs:
+        """A template of the volume `data` of each replica of a StatefulSet."""
+        return core.PersistentVolumeClaimArgs(
+            metadata=meta.ObjectMetaArgs(name="data", labels=self.selector),
+            spec=core.PersistentVolumeClaimSpecArgs(
+                access_modes=["ReadWriteOnce"],
+                storage_class_name=self.place.storage_class,
+                resources=core.VolumeResourceRequirementsArgs(requests={"storage": f"{gib}Gi"}),
+            ),
+        )
+
+
+def to_api_server(network_cidr: str) -> list[networking.NetworkPolicyEgressRuleArgs]:
+    """Egress to the API server: its Service has no pods behind it that a selector could name."""
+    ranges = [network_cidr, *map(str, SERVICE_RANGES)]
+    return [networking.NetworkPolicyEgressRuleArgs(to=hardening.blocks(ranges), ports=hardening.tcp(443))]
+
+
+def to_internet() -> networking.NetworkPolicyEgressRuleArgs:
+    """Egress to public addresses by HTTPS, and to no private one."""
+    public = networking.IPBlockArgs(cidr="0.0.0.0/0", except_=list(hardening.PRIVATE_RANGES))
+    return networking.NetworkPolicyEgressRuleArgs(
+        to=[networking.NetworkPolicyPeerArgs(ip_block=public)], ports=hardening.tcp(443)
+    )
+
+
+def http_probe(path: str, port: str, *, period: int, failures: int, timeout: int = 3) -> core.ProbeArgs:
+    """A probe that asks a path every `period` seconds and gives up after `failures` of them."""
+    return core.ProbeArgs(
+        http_get=core.HTTPGetActionArgs(path=path, port=port),
+        period_seconds=period,
+        timeout_seconds=timeout,
+        failure_threshold=failures,
+    )
+
+
+def _ports(part: Part, port: str) -> list[networking.NetworkPolicyPortArgs]:
+    protocols = ("TCP", "UDP") if port == "gossip" else ("TCP",)
+    return [
+        networking.NetworkPolicyPortArgs(port=PORTS[part][port], protocol=protocol) for protocol in protocols
+    ]
+
+
+def _digest(files: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:10]
