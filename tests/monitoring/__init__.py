@@ -1,0 +1,1 @@
+"""The monitoring stack, judged by the real programs that run it."""
