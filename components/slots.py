@@ -70,6 +70,35 @@ class FilesAccess:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Collector:
+    """Pods that take traces from services, and the Service before them."""
+
+    namespace: str
+    name: str
+    """The `app.kubernetes.io/name` of the pods."""
+    host: str
+    port: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Telemetry:
+    """Where services send their traces, and how many of them.
+
+    Services are told in the variables of the OpenTelemetry specification and, where there is an agent, of Datadog's
+    libraries. Sources: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/,
+    https://docs.datadoghq.com/tracing/trace_collection/library_config/
+    """
+
+    environment: str
+    traces: Collector
+    """Takes OTLP over HTTP."""
+    sampling_ratio: float
+    """Share of requests that are traced, above 0 and at most 1; a request that came traced stays so."""
+    apm: Collector | None = None
+    """Datadog's agent."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SlotArgs:
     """What a slot is made of.
 
@@ -95,6 +124,7 @@ class SlotArgs:
     """The VPC, within which the database is."""
     database: DatabaseAccess | None = None
     files: FilesAccess | None = None
+    telemetry: Telemetry | None = None
     secrets: Mapping[str, pulumi.Output[str]]
     """Values by name; each reaches only the services that name it."""
     monitoring_namespace: str
@@ -271,12 +301,13 @@ class Workload(pulumi.ComponentResource):
                     to=[networking.NetworkPolicyPeerArgs(ip_block=public)], ports=hardening.tcp(443)
                 )
             )
-        scraper = networking.NetworkPolicyPeerArgs(
-            namespace_selector=meta.LabelSelectorArgs(
-                match_labels={"kubernetes.io/metadata.name": args.monitoring_namespace}
-            ),
-            pod_selector=meta.LabelSelectorArgs(match_labels={hardening.NAME: hardening.PROMETHEUS}),
-        )
+        egress += [
+            networking.NetworkPolicyEgressRuleArgs(
+                to=[_pods(collector.namespace, collector.name)], ports=hardening.tcp(collector.port)
+            )
+            for collector in _collectors(args.telemetry)
+        ]
+        scraper = _pods(args.monitoring_namespace, hardening.PROMETHEUS)
         siblings = networking.NetworkPolicyPeerArgs(pod_selector=hardening.EVERY_POD)
         return networking.NetworkPolicySpecArgs(
             pod_selector=meta.LabelSelectorArgs(match_labels=self._selector),
@@ -395,6 +426,7 @@ class Workload(pulumi.ComponentResource):
             }
         if Use.FILES in uses and args.files is not None:
             plain["FILES_BUCKET"] = args.files.bucket
+        plain |= self._telemetry()
         variables = [core.EnvVarArgs(name=name, value=value) for name, value in plain.items()]
         if secret is None:
             return variables
@@ -408,6 +440,33 @@ class Workload(pulumi.ComponentResource):
             )
             for key in self._service.secrets
         ]
+
+    def _telemetry(self) -> dict[str, pulumi.Input[str]]:
+        args, telemetry = self._args, self._args.telemetry
+        if telemetry is None:
+            return {}
+        attributes = {
+            "deployment.environment.name": telemetry.environment,
+            "service.version": args.version,
+            "slot": args.slot.value,
+        }
+        variables: dict[str, pulumi.Input[str]] = {
+            "OTEL_SERVICE_NAME": self._service_name,
+            "OTEL_RESOURCE_ATTRIBUTES": ",".join(f"{key}={value}" for key, value in attributes.items()),
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{telemetry.traces.host}:{telemetry.traces.port}",
+            "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+            "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+            "OTEL_TRACES_SAMPLER_ARG": f"{telemetry.sampling_ratio:g}",
+        }
+        if telemetry.apm is not None:
+            variables |= {
+                "DD_AGENT_HOST": telemetry.apm.host,
+                "DD_TRACE_AGENT_PORT": str(telemetry.apm.port),
+                "DD_ENV": telemetry.environment,
+                "DD_SERVICE": self._service_name,
+                "DD_VERSION": args.version,
+            }
+        return variables
 
     def _container(self, secret: core.Secret | None) -> core.ContainerArgs:
         service, args = self._service, self._args
@@ -528,3 +587,16 @@ def cpu_target_percent() -> int:
 
 def _allow(resource: pulumi.Input[str], *actions: str) -> pulumi.Output[Statement]:
     return pulumi.Output.from_input(resource).apply(lambda arn: Statement(actions=actions, resources=[arn]))
+
+
+def _collectors(telemetry: Telemetry | None) -> list[Collector]:
+    if telemetry is None:
+        return []
+    return [collector for collector in (telemetry.traces, telemetry.apm) if collector is not None]
+
+
+def _pods(namespace: str, name: str) -> networking.NetworkPolicyPeerArgs:
+    return networking.NetworkPolicyPeerArgs(
+        namespace_selector=meta.LabelSelectorArgs(match_labels={"kubernetes.io/metadata.name": namespace}),
+        pod_selector=meta.LabelSelectorArgs(match_labels={hardening.NAME: name}),
+    )

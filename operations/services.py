@@ -86,9 +86,20 @@ SLOT_VARIABLES: Final = frozenset(
         "DATABASE_NAME",
         "DATABASE_USER",
         "FILES_BUCKET",
+        "OTEL_SERVICE_NAME",
+        "OTEL_RESOURCE_ATTRIBUTES",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "OTEL_TRACES_SAMPLER",
+        "OTEL_TRACES_SAMPLER_ARG",
+        "DD_AGENT_HOST",
+        "DD_TRACE_AGENT_PORT",
+        "DD_ENV",
+        "DD_SERVICE",
+        "DD_VERSION",
     }
 )
-"""Environment variables that every slot gives its services, each where the service uses what it names."""
+"""Environment variables that every slot gives its services, each where there is what it names."""
 
 
 def environment_variable(secret: str) -> str:

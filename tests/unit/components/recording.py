@@ -248,7 +248,13 @@ class _Monitor(mocks.MockMonitor):
         if self.preview:
             identifier = ""
         else:
-            json_format.ParseDict(_merged(json_format.MessageToDict(state), extra), state)
+            hidden = {
+                name: {_SIGNATURE: _SECRET, "value": value}
+                if name in request.additionalSecretOutputs
+                else value
+                for name, value in extra.items()
+            }
+            json_format.ParseDict(_merged(json_format.MessageToDict(state), hidden), state)
         resource = Resource(
             token=request.type,
             name=request.name,
@@ -511,5 +517,26 @@ def _outputs(token: str, name: str, inputs: Properties) -> tuple[str, dict[str, 
                     }
                 ],
             }
+        case "random:index/randomPassword:RandomPassword":
+            password = f"password-{digest.hex}"
+            return "none", {"result": password, "bcryptHash": f"$2a$10${digest.hex}{digest.hex[:21]}"}
+        case "tls:index/privateKey:PrivateKey":
+            return digest.hex, {
+                "privateKeyPem": _pem("PRIVATE KEY", digest.hex),
+                "privateKeyPemPkcs8": _pem("PRIVATE KEY", digest.hex),
+                "publicKeyPem": _pem("PUBLIC KEY", digest.hex),
+            }
+        case "tls:index/certRequest:CertRequest":
+            return digest.hex, {"certRequestPem": _pem("CERTIFICATE REQUEST", digest.hex)}
+        case "tls:index/selfSignedCert:SelfSignedCert" | "tls:index/locallySignedCert:LocallySignedCert":
+            return digest.hex, {"certPem": _pem("CERTIFICATE", digest.hex)}
+        case "pagerduty:index/serviceIntegration:ServiceIntegration":
+            return f"P{digest.hex[:6].upper()}", {"integrationKey": f"key-{digest.hex}"}
+        case _ if token.startswith("pagerduty:"):
+            return f"P{digest.hex[:6].upper()}", {}
         case _:
             return f"{kind.lower()}-{digest.hex[:17]}", common
+
+
+def _pem(label: str, content: str) -> str:
+    return f"-----BEGIN {label}-----\n{content}\n-----END {label}-----\n"

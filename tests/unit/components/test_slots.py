@@ -8,7 +8,15 @@ from typing import Any
 import pulumi
 import pytest
 
-from components.slots import DatabaseAccess, FilesAccess, Slot, SlotArgs, cpu_target_percent
+from components.slots import (
+    Collector,
+    DatabaseAccess,
+    FilesAccess,
+    Slot,
+    SlotArgs,
+    Telemetry,
+    cpu_target_percent,
+)
 from operations.release import SlotCapacity
 from operations.services import Replicas, Resources, Service, Use
 from operations.slots import Slot as SlotName
@@ -109,6 +117,70 @@ def egress(recording: Recording[Slot], policy: str) -> list[tuple[str, int]]:
         for peer in rule["to"]
         for port in rule["ports"]
     ]
+
+
+# Telemetry
+
+JAEGER = Collector(namespace="monitoring", name="jaeger", host="jaeger.monitoring.svc", port=4318)
+AGENT = Collector(
+    namespace="node-agents", name="datadog-agent", host="datadog-agent.node-agents.svc", port=8126
+)
+TRACED = Telemetry(environment="live", traces=JAEGER, sampling_ratio=0.05)
+
+
+def reached(recording: Recording[Slot], service: str) -> list[tuple[str, str, int]]:
+    """Pods in other namespaces that a service may call: namespace, name, port."""
+    return [
+        (
+            peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"],
+            peer["podSelector"]["matchLabels"]["app.kubernetes.io/name"],
+            port["port"],
+        )
+        for rule in called(recording, POLICY, service).inputs["spec"].get("egress", [])
+        for peer in rule["to"]
+        if "namespaceSelector" in peer
+        for port in rule["ports"]
+    ]
+
+
+def test_a_service_is_told_where_its_traces_go_and_how_many_are_taken(record: Record) -> None:
+    recording = record(building(telemetry=TRACED))
+    told = {
+        name: value
+        for name, value in environment(recording, "api").items()
+        if name.startswith(("OTEL", "DD"))
+    }
+    assert told == {
+        "OTEL_SERVICE_NAME": "api",
+        "OTEL_RESOURCE_ATTRIBUTES": "deployment.environment.name=live,service.version=v2.4.0,slot=blue",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://jaeger.monitoring.svc:4318",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+        "OTEL_TRACES_SAMPLER_ARG": "0.05",
+    }
+    assert reached(recording, "api") == [("monitoring", "jaeger", 4318)]
+
+
+def test_a_service_is_told_of_datadogs_agent_where_there_is_one(record: Record) -> None:
+    recording = record(building(telemetry=replace(TRACED, apm=AGENT)))
+    told = {name: value for name, value in environment(recording, "web").items() if name.startswith("DD")}
+    assert told == {
+        "DD_AGENT_HOST": "datadog-agent.node-agents.svc",
+        "DD_TRACE_AGENT_PORT": "8126",
+        "DD_ENV": "live",
+        "DD_SERVICE": "web",
+        "DD_VERSION": "v2.4.0",
+    }
+    assert reached(recording, "web") == [
+        ("monitoring", "jaeger", 4318),
+        ("node-agents", "datadog-agent", 8126),
+    ]
+
+
+def test_without_telemetry_a_service_is_told_nothing_and_reaches_nobody(record: Record) -> None:
+    recording = record(building())
+    assert [name for name in environment(recording, "api") if name.startswith(("OTEL", "DD"))] == []
+    assert reached(recording, "api") == []
 
 
 # Capacity
