@@ -7,7 +7,7 @@ pods, such as the kubelet's probes, is never subject to a policy.
 """
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Literal
 
 import pulumi_kubernetes as kubernetes
 
@@ -54,10 +54,11 @@ def selector(name: str, instance: str) -> dict[str, str]:
     return {NAME: name, INSTANCE: instance}
 
 
-def restricted_namespace_labels() -> dict[str, str]:
-    """Labels by which the API server refuses every pod that asks for more than the restricted standard allows.
+def namespace_labels(standard: Literal["restricted", "privileged"]) -> dict[str, str]:
+    """Labels by which the API server refuses every pod that asks for more than the standard allows.
 
-    The version is pinned, so that an upgrade of the cluster changes no rule before the program says so.
+    `privileged` refuses none: it is for the agents that read their node's files. The version is pinned, so that an
+    upgrade of the cluster changes no rule before the program says so.
     Source: https://kubernetes.io/docs/concepts/security/pod-security-admission/
     """
     return {
@@ -66,7 +67,7 @@ def restricted_namespace_labels() -> dict[str, str]:
         **{
             f"{_POD_SECURITY}/{mode}{suffix}": value
             for mode in ("enforce", "audit", "warn")
-            for suffix, value in (("", "restricted"), ("-version", f"v{versions.KUBERNETES}"))
+            for suffix, value in (("", standard), ("-version", f"v{versions.KUBERNETES}"))
         },
     }
 

@@ -167,7 +167,7 @@ class Slot(pulumi.ComponentResource):
             metadata=meta.ObjectMetaArgs(
                 name=args.namespace,
                 labels={
-                    **hardening.restricted_namespace_labels(),
+                    **hardening.namespace_labels("restricted"),
                     hardening.INSTANCE: args.slot,
                     # EKS adds a readiness gate to pods behind a TargetGroupBinding that exists before them: a rollout
                     # then waits for the load balancer. A webhook adds it, so without EKS the label has no effect.

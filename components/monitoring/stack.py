@@ -62,7 +62,7 @@ class Monitoring(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         namespace = core.Namespace(
             f"{name}-namespace",
-            metadata=meta.ObjectMetaArgs(name=args.namespace, labels=hardening.restricted_namespace_labels()),
+            metadata=meta.ObjectMetaArgs(name=args.namespace, labels=hardening.namespace_labels("restricted")),
             opts=child,
         )
         closed = [
