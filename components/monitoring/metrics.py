@@ -3,27 +3,25 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
+from types import MappingProxyType
 from typing import Any, Final
 
 import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components import hardening
+from components.monitoring.parts import PORTS, in_namespace
 from components.monitoring.rules import rule_file
+from components.monitoring.workload import Place, Workload, http_probe, to_api_server
 from operations import versions
-from operations.limits import SERVICE_RANGES
-from operations.slots import Slot
+from operations.monitoring import SIZES, Part
 
 apps = kubernetes.apps.v1
 core = kubernetes.core.v1
 meta = kubernetes.meta.v1
 networking = kubernetes.networking.v1
-policy = kubernetes.policy.v1
 rbac = kubernetes.rbac.v1
 
-NAME: Final = hardening.PROMETHEUS
-PORT: Final = 9090
 NODE_EXPORTER_PORT: Final = 9100
 KUBELET_PORT: Final = 10250
 STATE_METRICS_PORT: Final = 8080
@@ -38,19 +36,35 @@ RETENTION_SHARE: Final = 0.8
 """The part of the volume that blocks may fill; the write-ahead log and compaction need the rest.
 Source: https://prometheus.io/docs/prometheus/latest/storage/"""
 
-CPU_MILLICORES: Final = 500
-MEMORY_MIB: Final = 2048
 USER: Final = 65534
 """`nobody`, the user of the Prometheus image."""
 
 CONFIG_PATH: Final = "/etc/prometheus"
 DATA_PATH: Final = "/prometheus"
+CONFIG_FILE: Final = "prometheus.json"
+RULES_FILE: Final = "rules.json"
 
-_ACCOUNT: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
-_AS_ACCOUNT: Final[Mapping[str, Any]] = {
-    "scheme": "https",
-    "authorization": {"credentials_file": f"{_ACCOUNT}/token"},
-}
+ACCOUNT_PATH: Final = "/var/run/secrets/kubernetes.io/serviceaccount"
+"""Where a pod finds its service account's token and the cluster's certificate authority."""
+
+UNREAD: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "cadvisor": (
+            "container_(blkio_device_usage_total|file_descriptors|last_seen|memory_failures_total"
+            "|network_(tcp|tcp6|udp|udp6)_usage_total|sockets|spec_.+|start_time_seconds|tasks_state|threads.*"
+            "|ulimits_soft)"
+        ),
+        "apiserver": (
+            "(apiserver_(request_body_size_bytes|request_sli_duration_seconds|response_sizes|watch_.+)"
+            "|(etcd|rest_client|workqueue)_.+)_bucket"
+        ),
+    }
+)
+"""Series that no rule and no dashboard reads, by the job that would bring them: most of what there is of it.
+
+kube-prometheus drops such series too:
+https://github.com/prometheus-operator/kube-prometheus/blob/main/manifests/kubernetesControlPlane-serviceMonitorKubelet.yaml
+"""
 
 Configuration = Mapping[str, Any]
 """Prometheus' configuration as plain data.
@@ -64,10 +78,11 @@ def configuration(
     retention_days: int,
     storage_gib: int,
 ) -> Configuration:
-    """What Prometheus scrapes, evaluates and keeps.
+    """What Prometheus scrapes, evaluates, tells and keeps.
 
-    `external_labels` tell this Prometheus' alerts from another's. Blocks go when they are older than
-    `retention_days`, or earlier when they fill four fifths of `storage_gib`.
+    `external_labels` tell this Prometheus' alerts from another's; they are the same for all replicas, so that
+    Alertmanager takes their alerts for one. Blocks go when they are older than `retention_days`, or earlier when they
+    fill four fifths of `storage_gib`.
     """
     interval = f"{SCRAPE_SECONDS}s"
     return {
@@ -84,7 +99,10 @@ def configuration(
                 }
             }
         },
-        "rule_files": [f"{CONFIG_PATH}/rules.json"],
+        "rule_files": [f"{CONFIG_PATH}/{RULES_FILE}"],
+        # To every peer, and not through a load balancer: the peers agree among themselves who sends.
+        # Source: https://prometheus.io/docs/alerting/latest/alertmanager/#high-availability
+        "alerting": {"alertmanagers": [_replicas_of(Part.ALERTMANAGER)]},
         "scrape_configs": [
             _slots(slot_namespaces),
             {
@@ -108,11 +126,19 @@ def configuration(
                 ],
             },
             _kubelet("kubelet", "/metrics"),
-            _kubelet("cadvisor", "/metrics/cadvisor"),
+            {
+                **_kubelet("cadvisor", "/metrics/cadvisor"),
+                # cAdvisor stamps its samples; without this a container that is gone would count for five minutes more.
+                "track_timestamps_staleness": True,
+                "metric_relabel_configs": [
+                    _without("cadvisor"),
+                    # Of the node's own control groups node-exporter tells more.
+                    {"source_labels": ["__name__", "pod"], "action": "drop", "regex": "container_.+;"},
+                ],
+            },
             {
                 "job_name": "apiserver",
-                **_AS_ACCOUNT,
-                "tls_config": {"ca_file": f"{_ACCOUNT}/ca.crt", "server_name": "kubernetes.default.svc"},
+                **_as_account(server_name="kubernetes.default.svc"),
                 "kubernetes_sd_configs": [{"role": "endpointslice", "namespaces": {"names": ["default"]}}],
                 "relabel_configs": [
                     {
@@ -124,8 +150,12 @@ def configuration(
                         "regex": "kubernetes;https",
                     }
                 ],
+                "metric_relabel_configs": [_without("apiserver")],
             },
-            {"job_name": NAME, "static_configs": [{"targets": [f"localhost:{PORT}"]}]},
+            {"job_name": Part.PROMETHEUS, **_replicas_of(Part.PROMETHEUS)},
+            {"job_name": Part.ALERTMANAGER, **_replicas_of(Part.ALERTMANAGER)},
+            _service_of(Part.GRAFANA, "http"),
+            _service_of(Part.JAEGER, "metrics"),
         ],
     }
 
@@ -160,14 +190,47 @@ def _pod_label(label: str) -> str:
     return "__meta_kubernetes_pod_label_" + "".join(c if c.isalnum() else "_" for c in label)
 
 
+def _as_account(**tls: str) -> Configuration:
+    """HTTPS with the service account's token, to servers whose certificate the cluster's own authority signed."""
+    return {
+        "scheme": "https",
+        "authorization": {"credentials_file": f"{ACCOUNT_PATH}/token"},
+        "tls_config": {"ca_file": f"{ACCOUNT_PATH}/ca.crt", **tls},
+    }
+
+
 def _kubelet(job: str, path: str) -> Configuration:
+    """Every node's kubelet, by the address that is in its certificate.
+
+    EKS signs the kubelet's serving certificate with the cluster's authority up to a minute after the node has joined;
+    until then a scrape fails.
+    Source: https://repost.aws/articles/ARv5gI9t1CSeqnp7oDcKV14A/aws-samples-eks-k8s-project-kubelet-server-certificate-untaint
+    """
     return {
         "job_name": job,
-        **_AS_ACCOUNT,
-        "tls_config": {"ca_file": f"{_ACCOUNT}/ca.crt"},
+        **_as_account(),
         "metrics_path": path,
         "kubernetes_sd_configs": [{"role": "node"}],
         "relabel_configs": [_NODE],
+    }
+
+
+def _without(job: str) -> Configuration:
+    return {"source_labels": ["__name__"], "action": "drop", "regex": UNREAD[job]}
+
+
+def _replicas_of(part: Part) -> Configuration:
+    """Each replica of a part by its own address, ready or not."""
+    return {
+        "dns_sd_configs": [{"names": [part.replicas_host], "type": "A", "port": PORTS[part]["http"]}],
+    }
+
+
+def _service_of(part: Part, port: str) -> Configuration:
+    """A part of which there is one pod."""
+    return {
+        "job_name": part,
+        "static_configs": [{"targets": [f"{part.host}:{PORTS[part][port]}"]}],
     }
 
 
@@ -175,24 +238,17 @@ def _kubelet(job: str, path: str) -> Configuration:
 class PrometheusArgs:
     """What a Prometheus watches and how much it keeps."""
 
-    namespace: str
-    slot_namespaces: Mapping[Slot, pulumi.Input[str]]
-    """Namespaces whose pods are scraped; they exist before Prometheus may look into them."""
-    network_cidr: str
-    """The VPC: nodes and the API server's addresses are in it."""
+    place: Place
     external_labels: Mapping[str, str]
+    """Where its alerts come from."""
     replicas: int
     """Each scrapes everything; two, so that one may go."""
-    zones: int
     retention_days: int
     storage_gib: int
     """Size of each replica's volume."""
-    storage_class: pulumi.Input[str]
-    after: Sequence[pulumi.Resource]
-    """The namespace and the policies that close it."""
 
 
-class Prometheus(pulumi.ComponentResource):
+class Prometheus(Workload):
     """Replicas of Prometheus that scrape the slots and the cluster and judge the key metrics.
 
     They may list and watch nodes, the pods of the slots and the API server's endpoints, read metrics, and nothing else.
@@ -202,93 +258,68 @@ class Prometheus(pulumi.ComponentResource):
     """Where Prometheus answers within the cluster."""
 
     def __init__(self, name: str, args: PrometheusArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("quikapp:monitoring:Prometheus", name, None, opts)
-        self._name = name
-        self._args = args
-        self._child = pulumi.ResourceOptions(parent=self, depends_on=args.after)
-        version = versions.PROMETHEUS_IMAGE.rpartition(":")[2]
-        self._labels = hardening.labels(NAME, NAME, version)
-        self._selector = hardening.selector(NAME, NAME)
-
-        account = core.ServiceAccount(f"{name}-account", metadata=self._metadata(), opts=self._child)
-        rights = self._rights()
-        traffic = networking.NetworkPolicy(
-            f"{name}-traffic", metadata=self._metadata(), spec=self._traffic(), opts=self._child
-        )
-        config = self._config()
-        for service_name, cluster_ip in ((NAME, None), (f"{NAME}-replicas", "None")):
-            core.Service(
-                f"{name}-{'replicas' if cluster_ip else 'service'}",
-                # Pulumi would wait for endpoints; the StatefulSet is awaited anyway.
-                metadata=self._metadata(service_name, annotations={"pulumi.com/skipAwait": "true"}),
-                spec=core.ServiceSpecArgs(
-                    cluster_ip=cluster_ip,
-                    selector=self._selector,
-                    ports=[core.ServicePortArgs(name="http", port=PORT, target_port="http", protocol="TCP")],
-                ),
-                opts=self._child,
+        super().__init__(name, Part.PROMETHEUS, versions.PROMETHEUS_IMAGE, args.place, opts)
+        self.account()
+        self._rights()
+        self.traffic(*self._scrapes())
+        config = self.config(
+            pulumi.Output.all(*args.place.slot_namespaces.values()).apply(
+                lambda namespaces: {
+                    CONFIG_FILE: json.dumps(
+                        configuration(
+                            slot_namespaces=namespaces,
+                            external_labels=args.external_labels,
+                            retention_days=args.retention_days,
+                            storage_gib=args.storage_gib,
+                        ),
+                        indent=2,
+                    ),
+                    RULES_FILE: json.dumps(rule_file(), indent=2),
+                }
             )
-        policy.PodDisruptionBudget(
-            f"{name}-disruptions",
-            metadata=self._metadata(),
-            spec=policy.PodDisruptionBudgetSpecArgs(
-                max_unavailable=1,
-                unhealthy_pod_eviction_policy="AlwaysAllow",
-                selector=meta.LabelSelectorArgs(match_labels=self._selector),
-            ),
-            opts=self._child,
         )
-        replicas = self._replicas(config, [*args.after, account, traffic, *rights])
-        self.url = replicas.metadata.apply(lambda _: f"http://{NAME}.{args.namespace}.svc:{PORT}")
+        self.service("http")
+        headless = self.service("http", headless=True)
+        self.disruption_budget()
+        server = apps.StatefulSet(
+            f"{name}-server",
+            metadata=self.metadata(),
+            spec=apps.StatefulSetSpecArgs(
+                service_name=headless.metadata.name,
+                replicas=args.replicas,
+                pod_management_policy="Parallel",
+                revision_history_limit=3,
+                selector=meta.LabelSelectorArgs(match_labels=self.selector),
+                template=self.pods(
+                    [self._container()],
+                    user=USER,
+                    volumes=[
+                        core.VolumeArgs(name="config", config_map=core.ConfigMapVolumeSourceArgs(name=config))
+                    ],
+                    revision_label="controller-revision-hash",
+                    apart=args.replicas > 1,
+                    reads_api=True,
+                    # Time to write the head block's remains to disk.
+                    grace_seconds=120,
+                ),
+                volume_claim_templates=[self.claim(args.storage_gib)],
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self.after),
+        )
+        address = f"http://{Part.PROMETHEUS.host}:{PORTS[Part.PROMETHEUS]['http']}"
+        self.url = server.metadata.apply(lambda _: address)
         self.register_outputs({"url": self.url})
 
-    def _metadata(
-        self, name: pulumi.Input[str] = NAME, *, annotations: Mapping[str, str] | None = None
-    ) -> meta.ObjectMetaArgs:
-        return meta.ObjectMetaArgs(
-            name=name, namespace=self._args.namespace, labels=self._labels, annotations=annotations
-        )
-
-    def _config(self) -> core.ConfigMap:
-        """Configuration and rules, under a name that ends in their hash: a change rolls the replicas.
-
-        Both are JSON, which Prometheus reads as the YAML it is.
-        """
-        args = self._args
-
-        def render(namespaces: Sequence[str]) -> dict[str, str]:
-            config = configuration(
-                slot_namespaces=namespaces,
-                external_labels=args.external_labels,
-                retention_days=args.retention_days,
-                storage_gib=args.storage_gib,
-            )
-            return {
-                "prometheus.json": json.dumps(config, indent=2),
-                "rules.json": json.dumps(rule_file(), indent=2),
-            }
-
-        data = pulumi.Output.all(*args.slot_namespaces.values()).apply(render)
-        digest = data.apply(lambda files: sha256(json.dumps(files).encode()).hexdigest()[:10])
-        return core.ConfigMap(
-            f"{self._name}-config",
-            metadata=self._metadata(digest.apply(lambda suffix: f"{NAME}-{suffix}")),
-            data=data,
-            immutable=True,
-            opts=self._child,
-        )
-
-    def _rights(self) -> list[pulumi.Resource]:
+    def _rights(self) -> None:
         """What Prometheus' service account may do, each right where it is used.
 
         `nodes/metrics` covers the kubelet's own metrics and cAdvisor's; `nodes/proxy`, which would also run commands in
         pods, is not given. Source: https://kubernetes.io/docs/reference/access-authn-authz/kubelet-authn-authz/
         """
-        subjects = [rbac.SubjectArgs(kind="ServiceAccount", name=NAME, namespace=self._args.namespace)]
         watch = ["list", "watch"]
-        cluster_role = rbac.ClusterRole(
-            f"{self._name}-nodes",
-            metadata=meta.ObjectMetaArgs(name=NAME, labels=self._labels),
+        role = rbac.ClusterRole(
+            f"{self.name}-nodes",
+            metadata=meta.ObjectMetaArgs(name=self.part, labels=self.labels),
             rules=[
                 rbac.PolicyRuleArgs(api_groups=[""], resources=["nodes"], verbs=watch),
                 rbac.PolicyRuleArgs(api_groups=[""], resources=["nodes/metrics"], verbs=["get"]),
@@ -296,143 +327,84 @@ class Prometheus(pulumi.ComponentResource):
             ],
             opts=pulumi.ResourceOptions(parent=self),
         )
-        cluster_binding = rbac.ClusterRoleBinding(
-            f"{self._name}-reads-nodes",
-            metadata=meta.ObjectMetaArgs(name=NAME, labels=self._labels),
-            role_ref=rbac.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="ClusterRole", name=NAME),
-            subjects=subjects,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[cluster_role]),
+        self.after.append(
+            rbac.ClusterRoleBinding(
+                f"{self.name}-reads-nodes",
+                metadata=meta.ObjectMetaArgs(name=self.part, labels=self.labels),
+                role_ref=self._role("ClusterRole"),
+                subjects=self._subjects(),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
+            )
         )
-        pods = rbac.PolicyRuleArgs(api_groups=[""], resources=["pods"], verbs=watch)
-        # Discovery by EndpointSlice watches Services and pods too.
-        endpoints = [
+        for slot, namespace in self.place.slot_namespaces.items():
+            pods = rbac.PolicyRuleArgs(api_groups=[""], resources=["pods"], verbs=watch)
+            self._right(slot, namespace, pods)
+        self._right(
+            "apiserver",
+            "default",
+            # Discovery by EndpointSlice watches Services and pods too.
             rbac.PolicyRuleArgs(api_groups=[""], resources=["services", "pods"], verbs=watch),
             rbac.PolicyRuleArgs(api_groups=["discovery.k8s.io"], resources=["endpointslices"], verbs=watch),
-        ]
-        places: list[tuple[str, pulumi.Input[str], list[rbac.PolicyRuleArgs]]] = [
-            (slot.value, namespace, [pods]) for slot, namespace in self._args.slot_namespaces.items()
-        ]
-        bindings: list[pulumi.Resource] = [cluster_binding]
-        for place, namespace, rules in [*places, ("apiserver", "default", endpoints)]:
-            metadata = meta.ObjectMetaArgs(name=NAME, namespace=namespace, labels=self._labels)
-            role = rbac.Role(
-                f"{self._name}-{place}",
-                metadata=metadata,
-                rules=rules,
-                opts=pulumi.ResourceOptions(parent=self),
-            )
-            bindings.append(
-                rbac.RoleBinding(
-                    f"{self._name}-reads-{place}",
-                    metadata=metadata,
-                    role_ref=rbac.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="Role", name=NAME),
-                    subjects=subjects,
-                    opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
-                )
-            )
-        return bindings
-
-    def _traffic(self) -> networking.NetworkPolicySpecArgs:
-        """Out to what is scraped and to the API server; nothing in."""
-
-        def namespaces(names: Sequence[pulumi.Input[str]]) -> list[networking.NetworkPolicyPeerArgs]:
-            return [
-                networking.NetworkPolicyPeerArgs(
-                    namespace_selector=meta.LabelSelectorArgs(
-                        match_labels={"kubernetes.io/metadata.name": name}
-                    ),
-                    pod_selector=hardening.EVERY_POD,
-                )
-                for name in names
-            ]
-
-        return networking.NetworkPolicySpecArgs(
-            pod_selector=meta.LabelSelectorArgs(match_labels=self._selector),
-            policy_types=["Ingress", "Egress"],
-            egress=[
-                # Each slot lets Prometheus in at its services' ports and no other.
-                networking.NetworkPolicyEgressRuleArgs(to=namespaces([*self._args.slot_namespaces.values()])),
-                networking.NetworkPolicyEgressRuleArgs(
-                    to=namespaces([STATE_METRICS]), ports=hardening.tcp(STATE_METRICS_PORT)
-                ),
-                networking.NetworkPolicyEgressRuleArgs(
-                    to=hardening.blocks([self._args.network_cidr]),
-                    ports=hardening.tcp(443, NODE_EXPORTER_PORT, KUBELET_PORT),
-                ),
-                # The API server's Service has no pods behind it that a selector could name.
-                networking.NetworkPolicyEgressRuleArgs(
-                    to=hardening.blocks([str(cidr) for cidr in SERVICE_RANGES]), ports=hardening.tcp(443)
-                ),
-            ],
         )
 
-    def _container(self) -> core.ContainerArgs:
-        def probe(path: str, period: int, failures: int) -> core.ProbeArgs:
-            return core.ProbeArgs(
-                http_get=core.HTTPGetActionArgs(path=path, port="http"),
-                period_seconds=period,
-                timeout_seconds=3,
-                failure_threshold=failures,
+    def _right(self, place: str, namespace: pulumi.Input[str], *rules: rbac.PolicyRuleArgs) -> None:
+        metadata = meta.ObjectMetaArgs(name=self.part, namespace=namespace, labels=self.labels)
+        role = rbac.Role(
+            f"{self.name}-{place}", metadata=metadata, rules=rules, opts=pulumi.ResourceOptions(parent=self)
+        )
+        self.after.append(
+            rbac.RoleBinding(
+                f"{self.name}-reads-{place}",
+                metadata=metadata,
+                role_ref=self._role("Role"),
+                subjects=self._subjects(),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
+            )
+        )
+
+    def _role(self, kind: str) -> rbac.RoleRefArgs:
+        return rbac.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind=kind, name=self.part)
+
+    def _subjects(self) -> list[rbac.SubjectArgs]:
+        return [rbac.SubjectArgs(kind="ServiceAccount", name=self.part, namespace=self.part.namespace)]
+
+    def _scrapes(self) -> list[networking.NetworkPolicyEgressRuleArgs]:
+        """Out to what is scraped outside of the stack, and to the API server."""
+
+        def peer(namespace: pulumi.Input[str]) -> networking.NetworkPolicyPeerArgs:
+            return networking.NetworkPolicyPeerArgs(
+                namespace_selector=in_namespace(namespace), pod_selector=hardening.EVERY_POD
             )
 
+        return [
+            # Each slot lets Prometheus in at its services' ports and no other.
+            networking.NetworkPolicyEgressRuleArgs(to=[*map(peer, self.place.slot_namespaces.values())]),
+            networking.NetworkPolicyEgressRuleArgs(
+                to=[peer(STATE_METRICS)], ports=hardening.tcp(STATE_METRICS_PORT)
+            ),
+            networking.NetworkPolicyEgressRuleArgs(
+                to=hardening.blocks([self.place.network_cidr]),
+                ports=hardening.tcp(NODE_EXPORTER_PORT, KUBELET_PORT),
+            ),
+            *to_api_server(self.place.network_cidr),
+        ]
+
+    def _container(self) -> core.ContainerArgs:
+        size = SIZES[Part.PROMETHEUS]
         return core.ContainerArgs(
-            name=NAME,
+            name=self.part,
             image=versions.PROMETHEUS_IMAGE,
             image_pull_policy="IfNotPresent",
-            args=[f"--config.file={CONFIG_PATH}/prometheus.json", f"--storage.tsdb.path={DATA_PATH}"],
-            ports=[core.ContainerPortArgs(name="http", container_port=PORT, protocol="TCP")],
-            resources=hardening.guaranteed(CPU_MILLICORES, MEMORY_MIB),
+            args=[f"--config.file={CONFIG_PATH}/{CONFIG_FILE}", f"--storage.tsdb.path={DATA_PATH}"],
+            ports=self.container_ports("http"),
+            resources=hardening.guaranteed(size.cpu_millicores, size.memory_mib),
             security_context=hardening.restricted_container(),
             # After a crash the write-ahead log is replayed first: up to a quarter of an hour.
-            startup_probe=probe("/-/ready", period=15, failures=60),
-            readiness_probe=probe("/-/ready", period=5, failures=3),
-            liveness_probe=probe("/-/healthy", period=10, failures=6),
+            startup_probe=http_probe("/-/ready", "http", period=15, failures=60),
+            readiness_probe=http_probe("/-/ready", "http", period=5, failures=3),
+            liveness_probe=http_probe("/-/healthy", "http", period=10, failures=6),
             volume_mounts=[
                 core.VolumeMountArgs(name="config", mount_path=CONFIG_PATH, read_only=True),
                 core.VolumeMountArgs(name="data", mount_path=DATA_PATH),
             ],
-        )
-
-    def _replicas(self, config: core.ConfigMap, after: Sequence[pulumi.Resource]) -> apps.StatefulSet:
-        args = self._args
-        claim = core.PersistentVolumeClaimArgs(
-            metadata=meta.ObjectMetaArgs(name="data", labels=self._selector),
-            spec=core.PersistentVolumeClaimSpecArgs(
-                access_modes=["ReadWriteOnce"],
-                storage_class_name=args.storage_class,
-                resources=core.VolumeResourceRequirementsArgs(requests={"storage": f"{args.storage_gib}Gi"}),
-            ),
-        )
-        return apps.StatefulSet(
-            f"{self._name}-server",
-            metadata=self._metadata(),
-            spec=apps.StatefulSetSpecArgs(
-                service_name=f"{NAME}-replicas",
-                replicas=args.replicas,
-                pod_management_policy="Parallel",
-                revision_history_limit=3,
-                selector=meta.LabelSelectorArgs(match_labels=self._selector),
-                template=core.PodTemplateSpecArgs(
-                    metadata=meta.ObjectMetaArgs(labels=self._labels),
-                    spec=core.PodSpecArgs(
-                        service_account_name=NAME,
-                        enable_service_links=False,
-                        security_context=hardening.restricted_pod(user=USER),
-                        # Time to write the head block's remains to disk.
-                        termination_grace_period_seconds=120,
-                        topology_spread_constraints=hardening.spread(
-                            zones=args.zones, match=self._selector, revision_label="controller-revision-hash"
-                        ),
-                        containers=[self._container()],
-                        volumes=[
-                            core.VolumeArgs(
-                                name="config",
-                                config_map=core.ConfigMapVolumeSourceArgs(name=config.metadata.name),
-                            )
-                        ],
-                    ),
-                ),
-                volume_claim_templates=[claim],
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=after),
         )

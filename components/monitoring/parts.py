@@ -60,6 +60,7 @@ class Flow:
 
 
 FLOWS: Final = (
+    Flow(Part.PROMETHEUS, Part.PROMETHEUS, "http"),
     Flow(Part.PROMETHEUS, Part.ALERTMANAGER, "http"),
     Flow(Part.ALERTMANAGER, Part.ALERTMANAGER, "gossip"),
     Flow(Part.PROMETHEUS, Part.GRAFANA, "http"),

@@ -10,7 +10,9 @@ import pulumi_kubernetes as kubernetes
 
 from components import hardening
 from components.monitoring.metrics import Prometheus, PrometheusArgs
+from components.monitoring.workload import Place
 from operations import versions
+from operations.monitoring import Part
 from operations.slots import Slot
 
 core = kubernetes.core.v1
@@ -62,7 +64,9 @@ class Monitoring(pulumi.ComponentResource):
         child = pulumi.ResourceOptions(parent=self)
         namespace = core.Namespace(
             f"{name}-namespace",
-            metadata=meta.ObjectMetaArgs(name=args.namespace, labels=hardening.namespace_labels("restricted")),
+            metadata=meta.ObjectMetaArgs(
+                name=args.namespace, labels=hardening.namespace_labels("restricted")
+            ),
             opts=child,
         )
         closed = [
@@ -92,16 +96,18 @@ class Monitoring(pulumi.ComponentResource):
         prometheus = Prometheus(
             f"{name}-prometheus",
             PrometheusArgs(
-                namespace=args.namespace,
-                slot_namespaces=args.slot_namespaces,
-                network_cidr=args.network_cidr,
+                place=Place(
+                    slot_namespaces=args.slot_namespaces,
+                    network_cidr=args.network_cidr,
+                    zones=args.zones,
+                    storage_class=args.storage_class,
+                    parts=frozenset({Part.PROMETHEUS}),
+                    after=[namespace, *closed],
+                ),
                 external_labels={"environment": args.environment, "region": args.region},
                 replicas=args.replicas,
-                zones=args.zones,
                 retention_days=args.retention_days,
                 storage_gib=args.storage_gib,
-                storage_class=args.storage_class,
-                after=[namespace, *closed],
             ),
             opts=child,
         )

@@ -77,27 +77,6 @@ def test_the_namespace_denies_all_traffic_before_its_first_pod(record: Record) -
     assert denial.urn in recording.one(STATEFUL_SET).dependencies
 
 
-def test_prometheus_reaches_what_it_scrapes_and_nobody_reaches_it(record: Record) -> None:
-    (traffic,) = [p for p in record(building()).of(POLICY) if p.inputs["metadata"]["name"] == "prometheus"]
-    assert "ingress" not in traffic.inputs["spec"]
-    assert "Ingress" in traffic.inputs["spec"]["policyTypes"]
-    rules = traffic.inputs["spec"]["egress"]
-    reached = {
-        next(iter(peer.get("namespaceSelector", {}).get("matchLabels", {}).values()), None)
-        or peer["ipBlock"]["cidr"]: [port["port"] for port in rule.get("ports", [])]
-        for rule in rules
-        for peer in rule["to"]
-    }
-    assert reached == {
-        "quikapp-blue": [],
-        "quikapp-green": [],
-        "kube-state-metrics": [8080],
-        "10.50.0.0/16": [443, 9100, 10250],
-        "10.100.0.0/16": [443],
-        "172.20.0.0/16": [443],
-    }
-
-
 def test_prometheus_may_look_at_exactly_what_it_discovers_and_scrapes(record: Record) -> None:
     assert granted(record(building())) == {
         ("", "nodes", "list"),
