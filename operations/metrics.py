@@ -139,12 +139,20 @@ def _latency_p99(selector: Selector, window: str) -> str:
     return f"histogram_quantile(0.99, sum by (slot, service, le) (rate({buckets}[{window}])))"
 
 
+def request_rate(selector: Selector, window: str) -> str:
+    """Return the PromQL of requests a second over a window, per slot and service."""
+    return f"sum by (slot, service) (rate({_series('http_requests_total', *selector.application)}[{window}]))"
+
+
+def failure_rate(selector: Selector, window: str) -> str:
+    """Return the PromQL of failed requests a second over a window, per slot and service that has requests."""
+    failures = _series("http_requests_total", 'code=~"5.."', *selector.application)
+    # A service that never failed has no 5xx series: without the zero it would have no rate of failures either.
+    return f"sum by (slot, service) (rate({failures}[{window}])) or 0 * {request_rate(selector, window)}"
+
+
 def _error_rate(selector: Selector, window: str) -> str:
-    errors = _series("http_requests_total", 'code=~"5.."', *selector.application)
-    requests = _series("http_requests_total", *selector.application)
-    total = f"sum by (slot, service) (rate({requests}[{window}]))"
-    # A service that never failed has no 5xx series: without the zero it would have no error rate either.
-    return f"(sum by (slot, service) (rate({errors}[{window}])) or 0 * {total}) / {total}"
+    return f"({failure_rate(selector, window)}) / {request_rate(selector, window)}"
 
 
 def _cpu_usage(selector: Selector, window: str) -> str:

@@ -12,12 +12,22 @@ from operations.environments import BUDGET_WINDOW
 from operations.priorities import Priority
 
 
+def allowed_error_ratio(sla: float) -> float:
+    """Return the ratio of requests that may fail under an SLA.
+
+    Args:
+        sla: availability in percent, above 0 and below 100.
+    """
+    # 100 - 99.99 is 0.010000000000005: to nine digits it is what a person would write.
+    return float(f"{(100 - sla) / 100:.9g}")
+
+
 @dataclass(frozen=True)
 class BurnRate:
     """A rate of spending the error budget, and who hears of it."""
 
     name: str
-    """In snake case, as it appears in the alert's name."""
+    """As the alert's label `burn_rate` says it."""
     factor: float
     """Times the rate that spends the whole budget in exactly its window."""
     long: timedelta
@@ -29,16 +39,23 @@ class BurnRate:
         """The share of the budget that is gone when the long window has burned at this rate: 0.02 is 2 %."""
         return self.factor * (self.long / BUDGET_WINDOW)
 
+    @property
+    def lasts(self) -> timedelta:
+        """How long a whole budget lasts at this rate."""
+        return BUDGET_WINDOW / self.factor
+
     def error_ratio(self, sla: float) -> float:
-        """The ratio of failed requests, 0 to 1, above which an SLA's budget burns at this rate.
+        """The ratio of failed requests above which an SLA's budget burns at this rate.
+
+        From 1 on it is out of reach: no more than all requests fail.
 
         Args:
-            sla: availability in percent.
+            sla: availability in percent, above 0 and below 100.
         """
-        return self.factor * (100 - sla) / 100
+        return float(f"{self.factor * allowed_error_ratio(sla):.9g}")
 
     def can_fire(self, sla: float) -> bool:
-        """Whether requests can fail that often at all: no more than all of them do."""
+        """Whether requests can fail that often at all."""
         return self.error_ratio(sla) < 1
 
 
@@ -52,6 +69,7 @@ BURN_RATES: Final = (
 at once, 10 % in three days is for the week's review."""
 
 LONGEST_WINDOW: Final = max(rate.long for rate in BURN_RATES)
+"""What Prometheus has to remember for the alerts' sake."""
 
 
 def burn_rates(sla: float | None) -> tuple[BurnRate, ...]:

@@ -1,13 +1,29 @@
-"""Prometheus' rules for the five key metrics, as plain data rendered from `operations.metrics`."""
+"""Prometheus' rules, as plain data: what is recorded, and what somebody is told of.
 
-from collections.abc import Mapping, Sequence
+Each slot's and service's latency, error rate and saturation are recorded once, from `operations.metrics`; everything
+else reads those series. Every alert is an `Alert`, and one function renders them all.
+
+Priorities follow one question: who has to act, and when. P1 is a total outage or a budget that is gone in days. P2 must
+be looked at today though users feel nothing, above all where an outage would go unannounced: P2 reaches people by two
+ways, PagerDuty and Slack, so one of them may be what is broken. P3 waits for the day's review, P4 for the week's.
+"""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import MappingProxyType
 from typing import Final, NotRequired, TypedDict
 
 from operations import metrics
-from operations.metrics import KEY_METRICS, KeyMetric, Level, promql_duration
-from operations.priorities import PRIORITY_OF_LEVEL
+from operations.environments import BUDGET_WINDOW
+from operations.incidents import OBJECTIVES
+from operations.metrics import EVERYTHING, KEY_METRICS, KeyMetric, Level, promql_duration
+from operations.monitoring import NAMESPACE, ON_NODES, Part
+from operations.priorities import PRIORITY_OF_LEVEL, ROUTES, Priority
+from operations.slo import BURN_RATES, BurnRate, allowed_error_ratio, burn_rates
+
+# --- the form ------------------------------------------------------------------------------------------------------
 
 Rule = TypedDict(
     "Rule",
@@ -38,14 +54,168 @@ class RuleFile(TypedDict):
     groups: Sequence[Group]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Watched:
+    """What the rules of one environment are about."""
+
+    environment: str
+    sla: float | None
+    """Availability in percent; None where nothing is promised."""
+    services: tuple[str, ...]
+    replicas: Mapping[Part, int]
+    """How many pods there should be of each part that the stack has; of one that runs on every node, on each."""
+    grafana_url: str
+    runbooks_url: str
+    """The folder of the runbooks; like `grafana_url` without a slash at its end."""
+    retention_days: int
+    """How long Prometheus remembers."""
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A series that is computed once for all who read it.
+
+    Source of the names' form, `level:metric:operations`: https://prometheus.io/docs/practices/rules/
+    """
+
+    name: str
+    expression: str
+
+
+KEEP_FIRING: Final = timedelta(minutes=5)
+"""How long an alert outlives its breach: a value that hovers around its threshold pages once."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert:
+    """What is wrong, who is told, and where to look."""
+
+    name: str
+    """In camel case; alerts of one name differ in their labels and share a runbook."""
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    """What tells it from others of its name, besides the labels of the expression's series."""
+    expression: str
+    hold: timedelta | None
+    """How long the breach lasts before the alert fires; None fires at once."""
+    keep_firing: timedelta | None = KEEP_FIRING
+    """How long it fires after the breach; None where the expression itself looks back that long."""
+    priority: Priority | None
+    """None for the one alert that nobody acts on, `Watchdog`."""
+    summary: str
+    """A template, as `impact` and `dashboard` are: `$value` and the labels of the expression's series fill it in.
+    Source: https://prometheus.io/docs/prometheus/latest/configuration/template_reference/"""
+    impact: str
+    """What it means to users, or to those who keep the service up."""
+    dashboard: str
+    """The dashboard's UID and the query that sets its variables."""
+
+    @property
+    def severity(self) -> str:
+        """The label that tells what pages (critical) from what is reviewed (warning), as the key metrics' levels do."""
+        match self.priority:
+            case None:
+                return "none"
+            case Priority.P1 | Priority.P2:
+                return Level.CRITICAL
+            case Priority.P3 | Priority.P4:
+                return Level.WARNING
+
+    @property
+    def runbook(self) -> str:
+        """File name of the runbook: `ApiLatencyP99` has `api-latency-p99.md`."""
+        return re.sub(r"\B(?=[A-Z])", "-", self.name).lower() + ".md"
+
+
+@dataclass(frozen=True)
+class _Topic:
+    """A group: what it records first, and the alerts that may read it in the same moment."""
+
+    name: str
+    recordings: tuple[Recording, ...] = ()
+    alerts: tuple[Alert, ...] = ()
+
+
+def rule_file(watched: Watched) -> RuleFile:
+    """Every rule of an environment, in an order that never changes."""
+    return {
+        "groups": [
+            {
+                "name": topic.name,
+                "rules": [
+                    *({"record": made.name, "expr": made.expression} for made in topic.recordings),
+                    *(_rendered(alert, watched) for alert in topic.alerts),
+                ],
+            }
+            for topic in _topics(watched)
+        ]
+    }
+
+
+def alerts(watched: Watched) -> tuple[Alert, ...]:
+    """Every alert of an environment, in the order of the rule file."""
+    return tuple(alert for topic in _topics(watched) for alert in topic.alerts)
+
+
+def _topics(watched: Watched) -> Iterator[_Topic]:
+    for metric in KEY_METRICS:
+        yield _Topic(
+            metric.name,
+            (Recording(recorded(metric), metric.expression()),),
+            tuple(_key_metric(metric, level) for level in Level),
+        )
+    yield _error_budget(watched)
+    yield _Topic("services", alerts=tuple(_service_down(service) for service in watched.services))
+    yield _Topic("nodes", alerts=(NODE_DOWN,))
+    yield _Topic(
+        "monitoring",
+        alerts=(
+            *(_part_missing(part, watched.replicas[part]) for part in Part if part in watched.replicas),
+            *(_target_missing(job) for job in jobs(watched)),
+            VOLUME_FILLING,
+            NOT_HANDED_OVER,
+            NOT_SENT,
+            EVALUATION_FAILING,
+            WATCHDOG,
+        ),
+    )
+
+
+def _rendered(alert: Alert, watched: Watched) -> Rule:
+    rule: Rule = {"alert": alert.name, "expr": alert.expression}
+    if alert.hold is not None:
+        rule["for"] = promql_duration(alert.hold)
+    if alert.keep_firing is not None:
+        rule["keep_firing_for"] = promql_duration(alert.keep_firing)
+    labels = {**alert.labels, "severity": alert.severity}
+    annotations = {"summary": alert.summary, "impact": alert.impact}
+    if alert.priority is not None:
+        opens = ROUTES[alert.priority].opens
+        labels |= {"priority": alert.priority, "incident_severity": opens}
+        annotations |= {
+            "response": _spoken(OBJECTIVES[opens].response),
+            "resolution": _spoken(OBJECTIVES[opens].resolution),
+        }
+    annotations["dashboard_url"] = f"{watched.grafana_url}/d/{alert.dashboard}"
+    annotations["runbook_url"] = f"{watched.runbooks_url}/{alert.runbook}"
+    return {**rule, "labels": labels, "annotations": annotations}
+
+
+def _spoken(span: timedelta | None) -> str:
+    """A span as the page writes it: `5 minutes`, `1 hour`, or `best effort` where there is none."""
+    if span is None:
+        return "best effort"
+    hours = span / timedelta(hours=1)
+    count, unit = (hours, "hour") if hours >= 1 else (hours * 60, "minute")
+    return f"{count:g} {unit}{'' if count == 1 else 's'}"
+
+
+# --- key metrics ---------------------------------------------------------------------------------------------------
+
 HOLD: Final[Mapping[Level, timedelta]] = MappingProxyType(
     {Level.WARNING: timedelta(minutes=5), Level.CRITICAL: timedelta(minutes=2)}
 )
 """How long a breach lasts before the alert fires. With the two minutes of a critical one and the five of its window,
 a page is out well before the response time of the mildest incident that someone is paged for."""
-
-KEEP_FIRING: Final = timedelta(minutes=5)
-"""How long an alert outlives its breach: a value that hovers around its threshold pages once."""
 
 IMPACT: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -58,10 +228,6 @@ IMPACT: Final[Mapping[str, str]] = MappingProxyType(
 )
 """What a breach of a key metric means to users, by the metric's name."""
 
-RUNBOOKS: Final = "docs/runbooks"
-"""Where the runbooks are, each named after its metric."""
-
-
 _HUMAN: Final[Mapping[metrics.Unit, str]] = MappingProxyType(
     {
         metrics.Unit.SECONDS: "humanizeDuration",
@@ -71,16 +237,8 @@ _HUMAN: Final[Mapping[metrics.Unit, str]] = MappingProxyType(
 )
 
 
-def rule_file() -> RuleFile:
-    """Every rule: a group for each key metric, which records its value by slot and service, then judges it."""
-    return {"groups": [_group(metric) for metric in KEY_METRICS]}
-
-
 def recorded(metric: KeyMetric) -> str:
-    """The series that holds a key metric's value, such as `slot_service:error_rate:5m`.
-
-    Source of the form: https://prometheus.io/docs/practices/rules/
-    """
+    """The series that holds a key metric's value, such as `slot_service:error_rate:5m`."""
     return f"slot_service:{metric.name}:{promql_duration(metric.window)}"
 
 
@@ -89,30 +247,319 @@ def alert_name(metric: KeyMetric) -> str:
     return "".join(word.capitalize() for word in metric.name.split("_"))
 
 
-def _group(metric: KeyMetric) -> Group:
-    return {
-        "name": metric.name,
-        "rules": [
-            {"record": recorded(metric), "expr": metric.expression()},
-            *(_alert(metric, level) for level in Level),
-        ],
-    }
-
-
-def _alert(metric: KeyMetric, level: Level) -> Rule:
+def _key_metric(metric: KeyMetric, level: Level) -> Alert:
     threshold = metric.threshold(level)
-    return {
-        "alert": alert_name(metric),
-        "expr": f"{recorded(metric)} > {threshold:g}",
-        "for": promql_duration(HOLD[level]),
-        "keep_firing_for": promql_duration(KEEP_FIRING),
-        "labels": {"severity": level, "priority": PRIORITY_OF_LEVEL[level]},
-        "annotations": {
-            "summary": (
-                f"{metric.title} of {{{{ $labels.service }}}} in slot {{{{ $labels.slot }}}} is "
-                f"{{{{ $value | {_HUMAN[metric.unit]} }}}}, above {metric.display(threshold)}"
-            ),
-            "impact": IMPACT[metric.name],
-            "runbook": f"{RUNBOOKS}/{metric.name.replace('_', '-')}.md",
-        },
+    return Alert(
+        name=alert_name(metric),
+        expression=f"{recorded(metric)} > {threshold:g}",
+        hold=HOLD[level],
+        priority=PRIORITY_OF_LEVEL[level],
+        summary=(
+            f"{metric.title} of {{{{ $labels.service }}}} in slot {{{{ $labels.slot }}}} is "
+            f"{{{{ $value | {_HUMAN[metric.unit]} }}}}, above {metric.display(threshold)}"
+        ),
+        impact=IMPACT[metric.name],
+        dashboard="service?var-service={{ $labels.service }}",
+    )
+
+
+# --- error budget --------------------------------------------------------------------------------------------------
+
+RATE_WINDOW: Final = timedelta(minutes=5)
+"""The span of the recorded rates of requests and errors."""
+
+REQUESTS: Final = "requests:rate5m"
+ERRORS: Final = "errors:rate5m"
+"""Per second; recorded per slot and service, and for the environment as a whole."""
+
+BUDGET_LEFT: Final = "environment:error_budget_left:ratio"
+"""1 is untouched, 0 is spent, below 0 is overspent."""
+
+WINDOWS: Final = tuple(sorted({span for rate in BURN_RATES for span in (rate.short, rate.long)}))
+"""The spans over which the ratio of errors is recorded in every environment."""
+
+
+def error_ratio(window: timedelta) -> str:
+    """The series that holds the share of the environment's requests that failed over a window, 0 to 1."""
+    return f"environment:error_ratio:{promql_duration(window)}"
+
+
+def budget_window(watched: Watched) -> timedelta:
+    """The span that the budget left is counted over: its 30 days, or as much of them as Prometheus remembers."""
+    return min(BUDGET_WINDOW, timedelta(days=watched.retention_days))
+
+
+def _error_budget(watched: Watched) -> _Topic:
+    sla = watched.sla
+    if sla is None:
+        return _Topic("error_budget", (*_traffic(), *_error_ratios(*WINDOWS)))
+    counted = budget_window(watched)
+    left = Recording(BUDGET_LEFT, f"1 - {error_ratio(counted)} / {allowed_error_ratio(sla)}")
+    return _Topic(
+        "error_budget",
+        (*_traffic(), *_error_ratios(*WINDOWS, counted), left),
+        tuple(_burn(rate, sla, watched.environment) for rate in burn_rates(sla)),
+    )
+
+
+def _traffic() -> Iterator[Recording]:
+    rates = {REQUESTS: metrics.request_rate, ERRORS: metrics.failure_rate}
+    for name, rate in rates.items():
+        yield Recording(f"slot_service:{name}", rate(EVERYTHING, promql_duration(RATE_WINDOW)))
+    for name in rates:
+        # One series to look back on, every few seconds and over 30 days, rather than one for each slot and service.
+        yield Recording(f"environment:{name}", f"sum(slot_service:{name})")
+
+
+def _error_ratios(*windows: timedelta) -> Iterator[Recording]:
+    for window in sorted(set(windows)):
+        yield Recording(error_ratio(window), f"{_over(ERRORS, window)} / ({_over(REQUESTS, window)} > 0)")
+
+
+def _over(name: str, window: timedelta) -> str:
+    """All of a window's requests or errors, in a unit of no account since only their ratio is of use.
+
+    A ratio of sums, not a mean of ratios: a request counts the same at noon and at night.
+    """
+    series = f"environment:{name}"
+    return series if window == RATE_WINDOW else f"sum_over_time({series}[{promql_duration(window)}])"
+
+
+def _burn(rate: BurnRate, sla: float, environment: str) -> Alert:
+    threshold = rate.error_ratio(sla)
+    long = promql_duration(rate.long)
+    return Alert(
+        name="ErrorBudgetBurn",
+        labels={"burn_rate": rate.name},
+        expression=f"{error_ratio(rate.long)} > {threshold} and {error_ratio(rate.short)} > {threshold}",
+        # The windows are what makes it wait; this only outlasts the first requests after a silence.
+        hold=HOLD[Level.CRITICAL],
+        priority=rate.priority,
+        summary=(
+            f"{{{{ $value | humanizePercentage }}}} of the requests of {environment} failed over {long}, "
+            f"above {threshold * 100:g}%: a burn rate of {rate.factor:g} for an SLA of {sla:g}%"
+        ),
+        impact=(
+            f"Users see errors. At this rate an error budget of {BUDGET_WINDOW.days} days is spent in "
+            f"{rate.lasts / timedelta(hours=1):g} hours."
+        ),
+        dashboard="overview",
+    )
+
+
+# --- services and nodes --------------------------------------------------------------------------------------------
+
+
+def _service_down(service: str) -> Alert:
+    """A total outage leaves no requests behind, so no error rate: this is what notices it.
+
+    P1: it is the page's own word for SEV1.
+    """
+    return Alert(
+        name="ServiceDown",
+        labels={"service": service},
+        expression=f'absent(up{{job="slots", service="{service}"}} == 1)',
+        hold=HOLD[Level.CRITICAL],
+        priority=Priority.P1,
+        summary=f"No pod of {service} answers in any slot",
+        impact=f"Every request to {service} fails: a total outage of it.",
+        dashboard=f"service?var-service={service}",
+    )
+
+
+NODE_DOWN: Final = Alert(
+    name="NodeDown",
+    expression='max by (node) (kube_node_status_condition{condition="Ready", status="true"}) < 1',
+    # Kubernetes moves a lost node's pods after five minutes by itself, and a new node takes less to become ready.
+    # https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/#taint-based-evictions
+    hold=timedelta(minutes=5),
+    # Pods move by themselves, so nobody is woken; yet alerts about what ran there keep silent in favour of this one,
+    # and no louder one may be silenced by a quieter one.
+    priority=Priority.P2,
+    summary="The node {{ $labels.node }} is not ready",
+    impact="Its pods are lost until they run elsewhere; the services in both slots have less room.",
+    dashboard="cluster",
+)
+
+# --- monitoring ----------------------------------------------------------------------------------------------------
+
+STATE_METRICS: Final = "kube-state-metrics"
+
+PART_IMPACT: Final[Mapping[Part, str]] = MappingProxyType(
+    {
+        Part.PROMETHEUS: "Metrics and alerts come from fewer replicas, or from none.",
+        Part.ALERTMANAGER: "Alerts are sent by fewer peers, or by none.",
+        Part.GRAFANA: "Nobody sees the dashboards.",
+        Part.JAEGER: "Traces are lost.",
+        Part.ELASTICSEARCH: "Logs and stored traces have fewer copies, or cannot be searched.",
+        Part.LOGSTASH: "Logs arrive late: Filebeat holds them back.",
+        Part.KIBANA: "Nobody can look at logs, which still arrive.",
+        Part.FILEBEAT: "Logs of the nodes without it arrive late, or never where their pods go first.",
+        Part.DATADOG_AGENT: "Datadog sees nothing of the nodes without it.",
+        Part.DATADOG_CLUSTER_AGENT: "Datadog's agents cannot tell which pods they look at.",
     }
+)
+"""What is lost with pods of a part."""
+
+JOB_IMPACT: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        STATE_METRICS: "Nobody is told of restarts, lost nodes and missing parts, nor of CPU and memory near limits.",
+        "cadvisor": "Nobody is told of CPU and memory near their limits.",
+        "kubelet": "Nobody is told of filling volumes.",
+        "node-exporter": "The dashboards show less of the nodes.",
+        "apiserver": "The dashboards do not show the control plane.",
+        Part.PROMETHEUS: "Nobody is told of rules that fail and alerts that are not handed over.",
+        Part.ALERTMANAGER: "Nobody is told of notifications that fail.",
+        Part.GRAFANA: "The dashboards do not show their own load.",
+        Part.JAEGER: "Nobody sees whether traces are refused.",
+    }
+)
+"""What is lost with targets of a scrape job; the slots' own is watched by `ServiceDown`."""
+
+BLINDING: Final = frozenset({STATE_METRICS, "cadvisor", Part.PROMETHEUS, Part.ALERTMANAGER})
+"""Without these jobs and parts an outage can go unannounced: P2. The others are for the day's review."""
+
+PART_HOLD: Final = timedelta(minutes=15)
+"""Longer than any part takes to be rolled: a volume is attached, an image pulled, a write-ahead log replayed."""
+
+FULL: Final = 0.9
+"""The share of a volume in use from which somebody makes room. Prometheus keeps itself below it; Elasticsearch moves
+shards away at 0.9 and refuses to write at 0.95.
+Source: https://www.elastic.co/docs/reference/elasticsearch/configuration-reference/cluster-level-shard-allocation-routing-settings"""
+
+_STATEFUL: Final = frozenset({Part.PROMETHEUS, Part.ALERTMANAGER, Part.ELASTICSEARCH})
+
+
+def jobs(watched: Watched) -> tuple[str, ...]:
+    """The scrape jobs that each have an alert: the cluster's, and those of the parts that the stack has."""
+    absent = frozenset(Part) - watched.replicas.keys()
+    return tuple(job for job in JOB_IMPACT if job not in absent)
+
+
+def _monitoring_priority(missing: str) -> Priority:
+    return Priority.P2 if missing in BLINDING else Priority.P3
+
+
+def _part_missing(part: Part, replicas: int) -> Alert:
+    """Fewer pods than the stack declares, also where Kubernetes knows nothing of the part at all.
+
+    Without kube-state-metrics everything would look missing, so then this keeps silent, and another alert says so.
+    Source: https://github.com/kubernetes/kube-state-metrics/tree/main/docs/metrics/workload
+    """
+    return Alert(
+        name="MonitoringPartMissing",
+        labels={"part": part},
+        expression=f'{_missing(part, replicas)} > 0 and max(up{{job="{STATE_METRICS}"}}) == 1',
+        hold=PART_HOLD,
+        priority=_monitoring_priority(part),
+        summary=f"Missing pods of {part}: {{{{ $value }}}}",
+        impact=PART_IMPACT[part],
+        dashboard="monitoring",
+    )
+
+
+def _missing(part: Part, replicas: int) -> str:
+    """PromQL of how many pods of a part are missing."""
+    if part in ON_NODES:
+        selected = f'{{namespace="{part.namespace}", daemonset="{part}"}}'
+        return f"(max(kube_daemonset_status_number_unavailable{selected}) or vector(1))"
+    kind, ready = (
+        ("statefulset", "kube_statefulset_status_replicas_ready")
+        if part in _STATEFUL
+        else ("deployment", "kube_deployment_status_replicas_available")
+    )
+    return f'{replicas} - (max({ready}{{namespace="{part.namespace}", {kind}="{part}"}}) or vector(0))'
+
+
+def _target_missing(job: str) -> Alert:
+    """Targets that do not answer, or none found at all.
+
+    Where a job asks each node, each has an alert of its own with the label `node`, which a lost node then silences.
+    """
+    return Alert(
+        name="ScrapeTargetMissing",
+        labels={"job": job},
+        expression=f'count by (node) (up{{job="{job}"}} == 0) or absent(up{{job="{job}"}})',
+        hold=PART_HOLD,
+        priority=_monitoring_priority(job),
+        summary=f"Missing targets of {job}{{{{ with $labels.node }}}} on {{{{ . }}}}{{{{ end }}}}: {{{{ $value }}}}",
+        impact=JOB_IMPACT[job],
+        dashboard="monitoring",
+    )
+
+
+VOLUME_FILLING: Final = Alert(
+    name="VolumeFilling",
+    # Of what is available, not of what is used: some is reserved for root, and no part runs as root.
+    expression=(
+        f"1 - max by (persistentvolumeclaim) (kubelet_volume_stats_available_bytes"
+        f'{{namespace="{NAMESPACE}"}}) / max by (persistentvolumeclaim) '
+        f'(kubelet_volume_stats_capacity_bytes{{namespace="{NAMESPACE}"}}) > {FULL}'
+    ),
+    # Merges and compactions take room for some minutes and give it back.
+    hold=timedelta(minutes=15),
+    # A full volume loses what comes next, metrics and so alerts among it: today, not at the day's review.
+    priority=Priority.P2,
+    summary=(
+        f"The volume {{{{ $labels.persistentvolumeclaim }}}} is {{{{ $value | humanizePercentage }}}} full, "
+        f"above {FULL * 100:g}%"
+    ),
+    impact="When it is full, metrics or logs are lost from then on.",
+    dashboard="monitoring",
+)
+
+NOT_HANDED_OVER: Final = Alert(
+    name="AlertsNotDelivered",
+    labels={"sender": Part.PROMETHEUS},
+    # The least of all peers: while one takes alerts, it tells the others. A Prometheus that finds no peer drops nothing.
+    expression=(
+        "min by (instance) (increase(prometheus_notifications_dropped_total[5m])) > 0 "
+        "or max by (instance) (prometheus_notifications_alertmanagers_discovered) < 1"
+    ),
+    # Firing alerts are sent again each minute: with the window's five minutes a peer that is replaced is left out.
+    hold=timedelta(minutes=10),
+    keep_firing=None,
+    priority=Priority.P2,
+    summary="Prometheus {{ $labels.instance }} cannot hand its alerts to any Alertmanager",
+    impact="Nobody is told of an outage that this replica sees.",
+    dashboard="monitoring",
+)
+
+NOT_SENT: Final = Alert(
+    name="AlertsNotDelivered",
+    labels={"sender": Part.ALERTMANAGER},
+    # Alertmanager has tried again for as long as the group's interval before it counts a failure, and some groups are
+    # sent once a day: so one failure is enough.
+    expression="sum by (integration) (increase(alertmanager_notifications_failed_total[15m])) > 0",
+    hold=timedelta(minutes=5),
+    keep_firing=None,
+    priority=Priority.P2,
+    summary="Alertmanager fails to notify through {{ $labels.integration }}",
+    impact="Nobody is told of an outage by this way.",
+    dashboard="monitoring",
+)
+
+EVALUATION_FAILING: Final = Alert(
+    name="RuleEvaluationFailing",
+    expression="sum by (rule_group) (increase(prometheus_rule_evaluation_failures_total[5m])) > 0",
+    # As long as its window: one failure alone is gone by then.
+    hold=timedelta(minutes=5),
+    keep_firing=None,
+    # What such a rule would tell of goes unannounced, whatever it is.
+    priority=Priority.P2,
+    summary="Rules of {{ $labels.rule_group }} fail to be evaluated",
+    impact="Nobody is told of what these rules watch.",
+    dashboard="monitoring",
+)
+
+WATCHDOG: Final = Alert(
+    name="Watchdog",
+    expression="vector(1)",
+    hold=None,
+    keep_firing=None,
+    priority=None,
+    summary="Alerts get through, all the way",
+    impact="None. When it stops, alerting itself is broken and the heartbeat's receiver raises the alarm.",
+    dashboard="monitoring",
+)
+"""The dead-man's switch: it always fires, and what is outside notices when it does not."""
