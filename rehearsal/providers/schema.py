@@ -175,12 +175,16 @@ def _file_of(folder: Path, class_name: str) -> Path:
     raise SchemaError(f"`{class_name}` is not where the SDK's table says: {folder}")
 
 
+_NEXT = re.compile(r"^(?:@|class |def |if |[A-Za-z_]\w* = )", re.MULTILINE)
+"""Where the code after a class begins. Not just any text at the margin: a string in the class may run on there."""
+
+
 def _class_source(file: Path, class_name: str) -> str:
     text = _text(file)
     start = re.search(rf"^class {class_name}\b", text, re.MULTILINE)
     if start is None:
         raise SchemaError(f"`{class_name}` is not in {file}")
-    end = re.compile(r"^(?=[^\s#)])", re.MULTILINE).search(text, start.end())
+    end = _NEXT.search(text, start.end())
     return text[start.start() : end.start() if end else len(text)]
 
 

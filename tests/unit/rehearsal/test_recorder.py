@@ -677,3 +677,26 @@ class TestConfigure:
 
     def test_a_region_known_only_later_leaves_the_region_unknown(self) -> None:
         assert is_unknown(create(VPC, preview=True, by=recorder(region=COMPUTED)).properties["region"])
+
+
+@pytest.mark.parametrize(
+    ("token", "inputs", "secrets"),
+    [
+        # The deprecation notes of this class run on at the margin.
+        (
+            "pagerduty:index/service:Service",
+            {"escalationPolicy", "incidentUrgencyRule", "supportHours"},
+            set(),
+        ),
+        ("random:index/randomPassword:RandomPassword", {"length"}, {"bcryptHash", "result"}),
+        (
+            "tls:index/privateKey:PrivateKey",
+            {"algorithm"},
+            {"privateKeyOpenssh", "privateKeyPem", "privateKeyPemPkcs8"},
+        ),
+    ],
+)
+def test_the_schema_of_other_sdks_is_read_whole(token: str, inputs: set[str], secrets: set[str]) -> None:
+    read = Schema(token.partition(":")[0]).resource(token)
+    assert inputs <= read.inputs.keys()
+    assert read.secrets == secrets
