@@ -14,6 +14,27 @@ AURORA_POSTGRESQL: Final = "17.9"
 PROMETHEUS_IMAGE: Final = "quay.io/prometheus/prometheus:v3.13.5"
 """3.13 is a long-term support line. The Go module of this release is v0.313.5: Prometheus 3.x.y is module v0.3xx.y."""
 
+# renovate: datasource=docker depName=quay.io/prometheus/alertmanager
+ALERTMANAGER_IMAGE: Final = "quay.io/prometheus/alertmanager:v0.31.1"
+"""The newest whose Go module builds: later ones lack the files of their user interface."""
+
+# renovate: datasource=docker depName=docker.io/grafana/grafana
+GRAFANA_IMAGE: Final = "docker.io/grafana/grafana:13.2.3"
+"""Its data sources come with the image as plugins, and are loaded from there."""
+
+# renovate: datasource=docker depName=docker.elastic.co/elasticsearch/elasticsearch
+ELASTICSEARCH_IMAGE: Final = "docker.elastic.co/elasticsearch/elasticsearch:9.5.4"
+"""Elasticsearch, Logstash, Kibana and Filebeat are released together and run in one version."""
+
+# renovate: datasource=docker depName=docker.elastic.co/logstash/logstash
+LOGSTASH_IMAGE: Final = "docker.elastic.co/logstash/logstash:9.5.4"
+
+# renovate: datasource=docker depName=docker.elastic.co/kibana/kibana
+KIBANA_IMAGE: Final = "docker.elastic.co/kibana/kibana:9.5.4"
+
+# renovate: datasource=docker depName=docker.elastic.co/beats/filebeat
+FILEBEAT_IMAGE: Final = "docker.elastic.co/beats/filebeat:9.5.4"
+
 # renovate: datasource=aws-eks-addon depName=kube-state-metrics packageName={"kubernetesVersion":"1.36","addonName":"kube-state-metrics"}
 KUBE_STATE_METRICS_ADDON: Final = "v2.20.0-eksbuild.6"
 
