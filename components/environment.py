@@ -10,6 +10,7 @@ import pulumi
 
 from components.cluster import Cluster, ClusterArgs
 from components.database import Database, DatabaseArgs, Provisioned, Serverless
+from components.monitoring.rules import Watched
 from components.monitoring.stack import Monitoring, MonitoringArgs
 from components.network import Network, NetworkArgs
 from components.slots import DatabaseAccess, FilesAccess, Slot, SlotArgs
@@ -194,8 +195,15 @@ class Environment(pulumi.ComponentResource):
                 slot_namespaces=namespaces,
                 network_cidr=str(facts.network.cidr),
                 zones=len(facts.network.zones),
-                replicas=facts.monitoring.prometheus_replicas,
-                retention_days=facts.monitoring.retention_days,
+                watched=Watched(
+                    environment=facts.name,
+                    sla=facts.environment.sla,
+                    services=tuple(facts.services),
+                    replicas={part: facts.monitoring.replicas(part) for part in facts.monitoring.parts},
+                    grafana_url=facts.monitoring.grafana_url,
+                    runbooks_url=facts.monitoring.runbooks_url,
+                    retention_days=facts.monitoring.retention_days,
+                ),
                 storage_gib=facts.monitoring.storage_gib,
                 storage_class=cluster.storage_class,
                 tags=facts.tags,

@@ -11,7 +11,7 @@ import pulumi_kubernetes as kubernetes
 
 from components import hardening
 from components.monitoring.parts import PORTS, in_namespace
-from components.monitoring.rules import rule_file
+from components.monitoring.rules import Watched, rule_file
 from components.monitoring.workload import Place, Workload, http_probe, to_api_server
 from operations import versions
 from operations.monitoring import SIZES, Part
@@ -239,11 +239,11 @@ class PrometheusArgs:
     """What a Prometheus watches and how much it keeps."""
 
     place: Place
+    watched: Watched
+    """What its rules are about; also how many replicas there are, each of which scrapes everything, and for how many
+    days they remember."""
     external_labels: Mapping[str, str]
     """Where its alerts come from."""
-    replicas: int
-    """Each scrapes everything; two, so that one may go."""
-    retention_days: int
     storage_gib: int
     """Size of each replica's volume."""
 
@@ -259,6 +259,7 @@ class Prometheus(Workload):
 
     def __init__(self, name: str, args: PrometheusArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, Part.PROMETHEUS, versions.PROMETHEUS_IMAGE, args.place, opts)
+        replicas = args.watched.replicas[Part.PROMETHEUS]
         self.account()
         self._rights()
         self.traffic(*self._scrapes())
@@ -269,12 +270,12 @@ class Prometheus(Workload):
                         configuration(
                             slot_namespaces=namespaces,
                             external_labels=args.external_labels,
-                            retention_days=args.retention_days,
+                            retention_days=args.watched.retention_days,
                             storage_gib=args.storage_gib,
                         ),
                         indent=2,
                     ),
-                    RULES_FILE: json.dumps(rule_file(), indent=2),
+                    RULES_FILE: json.dumps(rule_file(args.watched), indent=2),
                 }
             )
         )
@@ -286,7 +287,7 @@ class Prometheus(Workload):
             metadata=self.metadata(),
             spec=apps.StatefulSetSpecArgs(
                 service_name=headless.metadata.name,
-                replicas=args.replicas,
+                replicas=replicas,
                 pod_management_policy="Parallel",
                 revision_history_limit=3,
                 selector=meta.LabelSelectorArgs(match_labels=self.selector),
@@ -297,7 +298,7 @@ class Prometheus(Workload):
                         core.VolumeArgs(name="config", config_map=core.ConfigMapVolumeSourceArgs(name=config))
                     ],
                     revision_label="controller-revision-hash",
-                    apart=args.replicas > 1,
+                    apart=replicas > 1,
                     reads_api=True,
                     # Time to write the head block's remains to disk.
                     grace_seconds=120,

@@ -10,6 +10,7 @@ import pulumi_kubernetes as kubernetes
 
 from components import hardening
 from components.monitoring.metrics import Prometheus, PrometheusArgs
+from components.monitoring.rules import Watched
 from components.monitoring.workload import Place
 from operations import versions
 from operations.monitoring import Part
@@ -42,9 +43,8 @@ class MonitoringArgs:
     """The VPC that nodes and API server have their addresses from."""
     zones: int
     """Zones the nodes are in: 2 or 3."""
-    replicas: int
-    """Of Prometheus."""
-    retention_days: int
+    watched: Watched
+    """What the rules are about."""
     storage_gib: int
     """Volume of each replica of Prometheus."""
     storage_class: pulumi.Input[str]
@@ -105,8 +105,7 @@ class Monitoring(pulumi.ComponentResource):
                     after=[namespace, *closed],
                 ),
                 external_labels={"environment": args.environment, "region": args.region},
-                replicas=args.replicas,
-                retention_days=args.retention_days,
+                watched=args.watched,
                 storage_gib=args.storage_gib,
             ),
             opts=child,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from components.monitoring.metrics import UNREAD, Prometheus, PrometheusArgs, configuration
+from components.monitoring.rules import Watched
 from components.monitoring.workload import Place
 from operations.monitoring import Part
 from operations.slots import Slot
@@ -212,7 +213,7 @@ def test_only_the_two_jobs_that_bring_most_drop_anything() -> None:
 # --- component -----------------------------------------------------------------------------------------------------
 
 
-def building(*, place: Mapping[str, Any] | None = None, **changes: Any) -> Callable[[], Prometheus]:
+def building(**changes: Any) -> Callable[[], Prometheus]:
     args = PrometheusArgs(
         place=Place(
             slot_namespaces={slot: slot.namespace for slot in Slot},
@@ -223,11 +224,18 @@ def building(*, place: Mapping[str, Any] | None = None, **changes: Any) -> Calla
             after=[],
         ),
         external_labels={"environment": "live", "region": "eu-west-1"},
-        replicas=2,
-        retention_days=15,
+        watched=Watched(
+            environment="live",
+            sla=99.99,
+            services=("api", "web"),
+            replicas={Part.PROMETHEUS: 2},
+            grafana_url="https://grafana.quikapp.example",
+            runbooks_url="https://runbooks.quikapp.example",
+            retention_days=15,
+        ),
         storage_gib=50,
     )
-    return lambda: Prometheus("metrics", replace(args, place=replace(args.place, **(place or {})), **changes))
+    return lambda: Prometheus("metrics", replace(args, watched=replace(args.watched, **changes)))
 
 
 def server(recording: Recording[Prometheus]) -> Mapping[str, Any]:
@@ -342,7 +350,7 @@ def test_two_replicas_never_share_a_node_and_one_may_go_at_a_time(record: Record
 
 
 def test_a_single_replica_may_move_to_a_node_before_it_has_left_the_last(record: Record) -> None:
-    assert "affinity" not in pod(record(building(replicas=1)))
+    assert "affinity" not in pod(record(building(replicas={Part.PROMETHEUS: 1})))
 
 
 def test_each_replica_keeps_its_metrics_on_a_volume_of_its_own(record: Record) -> None:
