@@ -1,0 +1,155 @@
+"""Data and recovery: the volumes, the services that use the database, and where the rest is seen."""
+
+from collections.abc import Collection, Iterator
+from datetime import timedelta
+from typing import Final
+
+from grafana_foundation_sdk.models import units
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from components.monitoring.dashboards.key_metrics import key_metric_trend
+from components.monitoring.dashboards.panels import (
+    CRITICAL,
+    GOOD,
+    WARNING,
+    Query,
+    Section,
+    dashboard,
+    note,
+    trend,
+)
+from components.monitoring.dashboards.reads import ERRORS, runbook, volume_share
+from components.monitoring.rules import FULL, Watched, alert_name
+from operations.backup import SCHEDULE
+from operations.metrics import ERROR_RATE, LATENCY_P99
+from operations.monitoring import NAMESPACE
+from operations.recovery import RPO, RTO
+
+UID: Final = "data"
+
+FILLING: Final = ((None, GOOD), (0.8, WARNING), (FULL, CRITICAL))
+"""The colors of a volume by the share of it that is used."""
+
+
+def data(watched: Watched, database_services: Collection[str]) -> Dashboard:
+    """Data and recovery of one environment."""
+    return dashboard(
+        UID,
+        f"Data and recovery of {watched.environment}",
+        "The volumes, the services that use the database, and where the rest is seen.",
+        watched.environment,
+        [_promises(), *_database(watched, database_services), _volumes(watched)],
+    )
+
+
+def _promises() -> Section:
+    rows = "\n".join(
+        f"| {kind.title()} | {backup.frequency} | {_days(backup.retention)} | {backup.location} |"
+        for kind, backup in SCHEDULE.items()
+    )
+    return Section(
+        "What is promised, and where it is seen",
+        [
+            note(
+                "Backups and recovery",
+                "The backup schedule and the recovery objectives of the operations page.",
+                f"""\
+Recovery point: less than {RPO.total_seconds():g} seconds of data are lost.
+Recovery time: the service is back in less than {RTO.total_seconds() / 60:g} minutes.
+
+| Data | Backed up | Kept | Where |
+| --- | --- | --- | --- |
+{rows}
+""",
+            ),
+            note(
+                "Not in Prometheus",
+                "Where to look for what Prometheus does not scrape.",
+                """\
+Prometheus scrapes the cluster. The database and the buckets are AWS's and tell CloudWatch:
+
+- **Database**: connections, CPU, storage and the lag of the recovery region are metrics and alarms in CloudWatch, in the
+  namespace `AWS/RDS`, by the name of the cluster.
+- **Files and backups**: sizes and requests are in the namespace `AWS/S3`, by the name of the bucket.
+- **Logs**: Kibana shows whether they arrive; below is whether their volumes have room.
+""",
+            ),
+        ],
+    )
+
+
+def _days(retention: timedelta | None) -> str:
+    return "without limit" if retention is None else f"{retention.days} days"
+
+
+def _database(watched: Watched, services: Collection[str]) -> Iterator[Section]:
+    if not services:
+        return
+    users = f'{{service=~"{"|".join(services)}"}}'
+    yield Section(
+        "Services that use the database",
+        [
+            *(
+                key_metric_trend(
+                    metric,
+                    watched,
+                    title=f"{metric.title} of the database's users",
+                    matchers=users,
+                    legend="{{service}} {{slot}}",
+                )
+                for metric in (LATENCY_P99, ERROR_RATE)
+            ),
+            trend(
+                "Errors of the database's users",
+                "Failed requests a second. Good is none. When all of them fail at once in both slots, look at the database.",
+                Query(f"sum by (service) ({ERRORS}{users})", "{{service}}"),
+                unit=units.RequestsPerSecond,
+                stacked=True,
+                links=[runbook(watched, alert_name(ERROR_RATE))],
+            ),
+        ],
+    )
+
+
+def _volumes(watched: Watched) -> Section:
+    stored = f'namespace="{NAMESPACE}"'
+    volume = "by (persistentvolumeclaim)"
+    links = [runbook(watched, "VolumeFilling")]
+    return Section(
+        "Volumes of the monitoring: metrics, logs, traces, silences",
+        [
+            trend(
+                "Used of each volume",
+                "Good is below 80 %, and level once it is as old as what is kept.",
+                Query(volume_share(stored), "{{persistentvolumeclaim}}"),
+                unit=units.PercentUnit,
+                steps=FILLING,
+                highest=1,
+                links=links,
+            ),
+            trend(
+                "Bytes on each volume",
+                "Good is a saw-tooth: what is older than its retention goes.",
+                Query(
+                    f"max {volume} (kubelet_volume_stats_used_bytes{{{stored}}})",
+                    "{{persistentvolumeclaim}}",
+                ),
+                unit=units.BytesIEC,
+                links=links,
+            ),
+            trend(
+                "Files on each volume",
+                "Inodes used, of those there are. Good is below 80 %: without inodes a volume is full before its "
+                "bytes are.",
+                Query(
+                    f"max {volume} (kubelet_volume_stats_inodes_used{{{stored}}}) "
+                    f"/ max {volume} (kubelet_volume_stats_inodes{{{stored}}})",
+                    "{{persistentvolumeclaim}}",
+                ),
+                unit=units.PercentUnit,
+                steps=FILLING,
+                highest=1,
+                links=links,
+            ),
+        ],
+    )
