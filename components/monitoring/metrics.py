@@ -55,7 +55,7 @@ UNREAD: Final[Mapping[str, str]] = MappingProxyType(
             "|ulimits_soft)"
         ),
         "apiserver": (
-            "(apiserver_(request_body_size_bytes|request_sli_duration_seconds|response_sizes|watch_.+)"
+            "(apiserver_(request_body_size_bytes|request_duration_seconds|response_sizes|watch_.+)"
             "|(etcd|rest_client|workqueue)_.+)_bucket"
         ),
     }
