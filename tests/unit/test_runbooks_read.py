@@ -26,6 +26,8 @@ from operations.priorities import PRIORITY_OF_LEVEL, ROUTES, Paging, Priority
 from operations.release import Release, SlotCapacity
 from operations.slo import BURN_RATES
 from operations.slots import Slot
+from tests.unit.components.recording import record
+from tests.unit.components.test_environment import environment, facts_of
 from tests.unit.stack_configuration import SECRETS, document
 
 ROOT: Final = Path(__file__).parents[2]
@@ -320,10 +322,12 @@ KINDS: Final = {
     "pod": "pod",
     "pods": "pod",
     "pvc": "pvc",
+    "secret": "secret",
     "events": "event",
     "statefulset": "statefulset",
     "svc": "service",
     "clusterrolebinding": "clusterrolebinding",
+    "cronjob": "cronjob",
     "node": "node",
     "nodes": "node",
     "nodeclaims": "nodeclaim",
@@ -332,7 +336,7 @@ KINDS: Final = {
 """What commands call kinds, and what they are called here."""
 
 NODE_SCOPED: Final = frozenset({"node", "nodeclaim", "nodepool", "clusterrolebinding"})
-STATEFUL: Final = frozenset({Part.PROMETHEUS, Part.ALERTMANAGER, Part.ELASTICSEARCH})
+STATEFUL: Final = frozenset({Part.PROMETHEUS, Part.ALERTMANAGER, Part.ELASTICSEARCH, Part.LOGSTASH})
 SHORT: Final = frozenset({"-n", "-l", "-o", "-L", "--raw"})
 """Options whose value is the next word."""
 
@@ -358,6 +362,8 @@ def _objects() -> Iterator[tuple[str, str, str]]:
             yield slot.namespace, "deployment", service
             yield slot.namespace, "hpa", service
             yield slot.namespace, "pod", f"{service}-5d9c7b6f4-x2x7k"
+    yield NAMESPACE, "secret", "elasticsearch-operator"
+    yield NAMESPACE, "cronjob", "log-sweep"
     yield STATE_METRICS, "deployment", STATE_METRICS
     yield "kube-system", "deployment", "metrics-server"
     yield "", "nodepool", NODE_POOL
@@ -384,7 +390,7 @@ def commands(page: str) -> Iterator[list[str]]:
     values = variables(page)
     texts = [fence.body for fence in fences(PAGES[page], "sh")]
     texts += [text for text in code(PAGES[page]) if text.startswith("kubectl ")]
-    for line in filter(lambda line: "kubectl" in line, "\n".join(texts).splitlines()):
+    for line in filter(lambda line: "kubectl" in line, "\n".join(texts).replace("\\\n", " ").splitlines()):
         filled = re.sub(r"\$([A-Z]+)", lambda match: values[match[1]], line)
         lexer = shlex.shlex(filled, posix=True, punctuation_chars=True)
         lexer.whitespace_split = True
@@ -442,6 +448,19 @@ def named(command: Command) -> Iterator[tuple[str, str]]:
             return
         case _:
             raise AssertionError(f"kubectl {verb} is not known here")
+
+
+def test_commands_call_each_workload_what_the_program_calls_it() -> None:
+    recorded = record(lambda: environment(facts_of("live")))
+    made = {
+        (resource.inputs["metadata"]["namespace"], kind.lower(), resource.inputs["metadata"]["name"])
+        for resource in recorded.resources
+        for package, _, kind in [resource.token.rpartition(":")]
+        if package == "kubernetes:apps/v1"
+    }
+    recorded.close()
+    assert (NAMESPACE, "statefulset", Part.PROMETHEUS) in made
+    assert made <= OBJECTS
 
 
 @every_page
