@@ -10,7 +10,7 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
-from components.monitoring.rules import alert_name
+from components.monitoring.rules import NODE_DOWN, WATCHDOG, alert_name
 from operations.incidents import OBJECTIVES
 from operations.metrics import KEY_METRICS, promql_duration
 from operations.monitoring import BusinessHours
@@ -34,9 +34,7 @@ NOWHERE: Final = "nowhere"
 """The receiver that tells nobody."""
 BUSINESS_HOURS: Final = "business-hours"
 
-WATCHDOG: Final = "Watchdog"
 SERVICE_DOWN: Final = "ServiceDown"
-NODE_DOWN: Final = "NodeDown"
 BUDGET_BURN: Final = "ErrorBudgetBurn"
 
 RETENTION: Final = timedelta(days=14)
@@ -124,7 +122,6 @@ def configuration(environment: str, paging: PagingFacts | None) -> Configuration
         "route": {
             "receiver": INCIDENTS,
             "group_by": ["priority"],
-            **pace(ROUTES[Priority.P2]).rendered(),
             "routes": branches,
         },
         "receivers": list({receiver["name"]: receiver for receiver in receivers}.values()),
@@ -138,7 +135,7 @@ def configuration(environment: str, paging: PagingFacts | None) -> Configuration
 
 def _heartbeat(paging: PagingFacts | None) -> Configuration:
     return {
-        "matchers": [f'alertname="{WATCHDOG}"'],
+        "matchers": [f'alertname="{WATCHDOG.name}"'],
         "receiver": NOWHERE if paging is None else HEARTBEAT,
         "group_by": ["alertname"],
         **HEARTBEAT_PACE.rendered(),
@@ -158,7 +155,8 @@ def _branches(paging: PagingFacts | None) -> Iterator[Configuration]:
                     if route.paging is Paging.BUSINESS_HOURS
                     else {}
                 ),
-                "continue": channel is not None,
+                # Alertmanager stops at the first route that matches unless told otherwise.
+                **({} if channel is None else {"continue": True}),
             }
         if channel is not None:
             yield {**branch, "receiver": channel}
@@ -190,32 +188,31 @@ def _business_hours(hours: BusinessHours) -> Configuration:
 def _inhibitions() -> Sequence[Configuration]:
     """Which alerts are not told while another fires that says it all.
 
-    Labels that both alerts lack count as equal, so each rule asks that the one which carries its meaning is there.
+    Labels that both alerts lack count as equal, so the source must have the one that the rule is about.
     """
     metrics = "|".join(alert_name(metric) for metric in KEY_METRICS)
     return [
         {
             "name": "a critical alert says more than its warning",
             "source_matchers": ['severity="critical"', 'service!=""'],
-            "target_matchers": ['severity="warning"', 'service!=""'],
+            "target_matchers": ['severity="warning"'],
             "equal": ["alertname", "slot", "service"],
         },
         {
             "name": "a budget that burns fast burns slowly too",
             "source_matchers": [f'alertname="{BUDGET_BURN}"', 'severity="critical"'],
             "target_matchers": [f'alertname="{BUDGET_BURN}"', 'severity="warning"'],
-            "equal": ["alertname"],
         },
         {
             "name": "a service that is down has no metrics worth a word",
             "source_matchers": [f'alertname="{SERVICE_DOWN}"', 'service!=""'],
-            "target_matchers": [f'alertname=~"{metrics}"', 'service!=""'],
+            "target_matchers": [f'alertname=~"{metrics}"'],
             "equal": ["service"],
         },
         {
             "name": "a node that is down explains what is amiss on it",
-            "source_matchers": [f'alertname="{NODE_DOWN}"', 'node!=""'],
-            "target_matchers": [f'alertname!="{NODE_DOWN}"', 'node!=""'],
+            "source_matchers": [f'alertname="{NODE_DOWN.name}"'],
+            "target_matchers": ['node!=""'],
             "equal": ["node"],
         },
     ]
