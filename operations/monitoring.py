@@ -316,6 +316,8 @@ class Monitoring(Model):
             Part.ALERTMANAGER: self.alertmanager_replicas,
             Part.ELASTICSEARCH: self.elasticsearch.nodes,
             Part.LOGSTASH: min(self.elasticsearch.nodes, 2),
+            # What one keeps in its memory another would not find.
+            Part.JAEGER: 2 if self.tracing.storage is TraceStorage.ELASTICSEARCH else 1,
             Part.DATADOG_CLUSTER_AGENT: 2,
         }.get(part, 1)
 

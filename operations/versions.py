@@ -35,6 +35,22 @@ KIBANA_IMAGE: Final = "docker.elastic.co/kibana/kibana:9.5.4"
 # renovate: datasource=docker depName=docker.elastic.co/beats/filebeat
 FILEBEAT_IMAGE: Final = "docker.elastic.co/beats/filebeat:9.5.4"
 
+# renovate: datasource=docker depName=jaegertracing/jaeger
+JAEGER_IMAGE: Final = "jaegertracing/jaeger:2.13.0"
+"""The newest that is a Go module as well, so that what is deployed is what is tried: 2.x.y is module v1.(63 + x).y, and
+later ones have none."""
+
+# renovate: datasource=docker depName=jaegertracing/jaeger-es-index-cleaner
+JAEGER_INDEX_CLEANER_IMAGE: Final = "jaegertracing/jaeger-es-index-cleaner:2.13.0"
+"""Released together with Jaeger."""
+
+# renovate: datasource=docker depName=gcr.io/datadoghq/agent
+DATADOG_AGENT_IMAGE: Final = "gcr.io/datadoghq/agent:7.83.3"
+
+# renovate: datasource=docker depName=gcr.io/datadoghq/cluster-agent
+DATADOG_CLUSTER_AGENT_IMAGE: Final = "gcr.io/datadoghq/cluster-agent:7.83.3"
+"""Released together with the agent."""
+
 # renovate: datasource=aws-eks-addon depName=kube-state-metrics packageName={"kubernetesVersion":"1.36","addonName":"kube-state-metrics"}
 KUBE_STATE_METRICS_ADDON: Final = "v2.20.0-eksbuild.6"
 

@@ -40,6 +40,7 @@ class ToolSet(StrEnum):
     KWOK = "kwok"
     PROMETHEUS = "prometheus"
     ALERTMANAGER = "alertmanager"
+    JAEGER = "jaeger"
 
 
 class Suits(Enum):
@@ -86,6 +87,11 @@ class Recipe:
 def _prometheus_release(version: Version) -> Version:
     # Prometheus 3.13.5 is the Go module v0.313.5: https://github.com/prometheus/prometheus#prometheus-code-base
     return version[1] // 100, version[1] % 100, version[2]
+
+
+def _jaeger_release(version: Version) -> Version:
+    # Jaeger 2.13.0 is the Go module v1.76.0: https://github.com/jaegertracing/jaeger/blob/v2.13.0/CHANGELOG.md
+    return 2, version[1] - 63, version[2]
 
 
 def _kubernetes(name: str) -> Tool:
@@ -152,6 +158,20 @@ RECIPES: Mapping[ToolSet, Recipe] = {
         minutes=0.5,
         tools=[_alertmanager("alertmanager"), _alertmanager("amtool")],
         link={"github.com/prometheus/common/version.Version": "{version}"},
+    ),
+    ToolSet.JAEGER: Recipe(
+        purpose="Jaeger itself, which a span goes into and a trace comes out of",
+        minutes=5,
+        tools=[
+            Tool(
+                name="jaeger",
+                module="github.com/jaegertracing/jaeger",
+                suits=Suits.SAME_MINOR,
+                version_command=("version",),
+                release=_jaeger_release,
+            )
+        ],
+        link={"github.com/jaegertracing/jaeger/internal/version.latestVersion": "v{version}"},
     ),
 }
 

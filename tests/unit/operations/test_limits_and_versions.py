@@ -33,7 +33,7 @@ def test_an_image_is_pinned_to_an_exact_version() -> None:
 
     assert images
     for image in images:
-        assert re.fullmatch(r"[a-z0-9./-]+:v\d+\.\d+\.\d+", image)
+        assert re.fullmatch(r"[a-z0-9./-]+:v?\d+\.\d+\.\d+", image)
 
 
 def test_add_ons_are_looked_up_for_the_kubernetes_version_that_is_deployed() -> None:

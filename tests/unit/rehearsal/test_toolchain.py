@@ -118,6 +118,10 @@ def test_prometheus_is_counted_by_its_release_and_not_by_its_module() -> None:
     assert pinned(ToolSet.PROMETHEUS, RECIPES[ToolSet.PROMETHEUS].tools[0])[0] == 3
 
 
+def test_jaeger_is_counted_by_its_release_and_not_by_its_module() -> None:
+    assert pinned(ToolSet.JAEGER, RECIPES[ToolSet.JAEGER].tools[0]) == (2, 13, 0)
+
+
 def test_a_suitable_program_on_path_is_used_and_nothing_is_built(machine: Machine) -> None:
     program = machine.has("kwok", f"echo kwok version {PINNED}")
     assert ensure(ToolSet.KWOK) == {"kwok": program}
