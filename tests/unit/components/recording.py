@@ -415,7 +415,10 @@ def _outputs(token: str, name: str, inputs: Properties) -> tuple[str, dict[str, 
         return str(uuid.uuid5(uuid.NAMESPACE_URL, name)), {}
     if token.startswith("kubernetes:"):
         metadata: Properties = inputs.get("metadata", {})
-        return "/".join(filter(None, [metadata.get("namespace"), metadata.get("name", name)])), {}
+        # The provider names what has no name after the resource.
+        physical = metadata.get("name", f"{name}-{uuid.uuid5(uuid.NAMESPACE_URL, name).hex[:8]}")
+        identifier = "/".join(filter(None, [metadata.get("namespace"), physical]))
+        return identifier, {"metadata": {"name": physical}}
     region = inputs.get("region", REGION)
     service, kind = token.split(":")[1].partition("/")[0], token.split(":")[2]
     digest = uuid.uuid5(uuid.NAMESPACE_URL, f"{token}/{name}")
