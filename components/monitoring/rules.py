@@ -427,7 +427,7 @@ FULL: Final = 0.9
 shards away at 0.9 and refuses to write at 0.95.
 Source: https://www.elastic.co/docs/reference/elasticsearch/configuration-reference/cluster-level-shard-allocation-routing-settings"""
 
-_STATEFUL: Final = frozenset({Part.PROMETHEUS, Part.ALERTMANAGER, Part.ELASTICSEARCH})
+_STATEFUL: Final = frozenset({Part.PROMETHEUS, Part.ALERTMANAGER, Part.ELASTICSEARCH, Part.LOGSTASH})
 
 
 def jobs(watched: Watched) -> tuple[str, ...]:

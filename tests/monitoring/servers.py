@@ -55,20 +55,23 @@ def alertmanager(
     config: Mapping[str, Any],
     files: Mapping[str, str] = _NOTHING,
     flags: Sequence[str] = (),
+    *,
+    clustered: bool = False,
 ) -> Generator[str]:
-    """Run a single Alertmanager, without peers, and yield its URL.
+    """Run a single Alertmanager and yield its URL.
 
     Args:
         directory: holds the configuration, the files and the data; it exists.
         config: as Alertmanager reads it. The files it names are relative to the directory.
         files: further files, such as templates and credentials, by name.
         flags: further flags.
+        clustered: whether it looks out for peers, of which it has none.
     """
     command = [
         str(ensure(ToolSet.ALERTMANAGER)["alertmanager"]),
         f"--config.file={_laid(directory, 'alertmanager.json', config, files)}",
         f"--storage.path={directory / 'data'}",
-        "--cluster.listen-address=",
+        f"--cluster.listen-address={'127.0.0.1:0' if clustered else ''}",
         "--web.listen-address=127.0.0.1:0",
         *flags,
     ]

@@ -1,0 +1,265 @@
+"""Every expression of every rule and every panel finds what it asks for, in a world of synthetic series.
+
+A real Prometheus holds the world and evaluates the rendered rules; of them only what makes an alert wait is taken out.
+An alert's own expression is normally empty, so each of its selectors is looked at. Nobody watches the clock: the world
+ends when Prometheus starts, and every expression looks at the minutes before.
+"""
+
+import json
+import subprocess
+import time
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, cast
+from urllib.parse import urlencode
+
+import pytest
+
+from components.monitoring.dashboards import Asked, dashboards, queries
+from operations.metrics import KEY_METRICS, promql_duration
+from operations.monitoring import Part
+from tests.monitoring.environments import config_map, facts_of, recorded, watched_of
+from tests.monitoring.servers import alertmanager, get, prometheus
+from tests.monitoring.synthetic import Container, Series, Workload, declared, openmetrics, world
+
+STACK: Final = "live"
+"""The one that has everything: an SLA, paging, and more than one replica of what can have more."""
+
+PATIENCE_SECONDS: Final = 60
+
+_SMALL: Final = (Container("one", 1.0, 2.0**30),)
+PLANNED: Final = tuple(
+    Workload(kind, part.namespace, part, _SMALL, replicas, volume_bytes=volume)
+    for kind, part, replicas, volume in (
+        ("StatefulSet", Part.ALERTMANAGER, 3, 2.0**30),
+        ("StatefulSet", Part.ELASTICSEARCH, 3, 2.0**30),
+        ("StatefulSet", Part.LOGSTASH, 2, 2.0**30),
+        ("Deployment", Part.GRAFANA, 1, None),
+        ("Deployment", Part.JAEGER, 1, None),
+        ("Deployment", Part.KIBANA, 1, None),
+        ("Deployment", Part.DATADOG_CLUSTER_AGENT, 2, None),
+        ("DaemonSet", Part.FILEBEAT, None, None),
+        ("DaemonSet", Part.DATADOG_AGENT, None, None),
+    )
+)
+"""Parts that no environment declares yet; what is declared counts before it."""
+
+RECORDED_KEY_METRICS = [
+    f"slot_service:{metric.name}:{promql_duration(metric.window)}" for metric in KEY_METRICS
+]
+
+Rule = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """What the stack makes of the monitoring."""
+
+    workloads: Sequence[Workload]
+    config: Mapping[str, Any]
+    rules: Mapping[str, Any]
+    asked: Sequence[Asked]
+
+
+@pytest.fixture(scope="module")
+def stack() -> Stack:
+    facts = facts_of(STACK)
+    with recorded(STACK) as recording:
+        files = config_map(recording, "prometheus-config-")
+        workloads = declared(recording)
+    known = {workload.name for workload in workloads}
+    workloads = [*workloads, *(workload for workload in PLANNED if workload.name not in known)]
+    watched = watched_of(facts)
+    return Stack(
+        workloads,
+        json.loads(files["prometheus.json"]),
+        json.loads(files["rules.json"]),
+        queries(
+            dashboards(watched, watched.services),
+            {"service": next(iter(facts.services)), "__rate_interval": "1m"},
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class Judge:
+    """A Prometheus that holds the world."""
+
+    url: str
+
+    def ask(self, endpoint: str, **parameters: str) -> Any:
+        """The data of an answer of the API.
+
+        Raises:
+            OSError: the expression is refused or fails.
+        """
+        return json.loads(get(f"{self.url}/api/v1/{endpoint}?{urlencode(parameters)}"))["data"]
+
+    def values(self, expression: str) -> list[Any]:
+        """The series that an expression yields now."""
+        return self.ask("query", query=expression)["result"]
+
+    def has_evaluated_since(self, moment: datetime) -> bool:
+        """Whether every group of rules has been evaluated after a moment, in whole seconds."""
+        return all(
+            datetime.fromisoformat(f"{group['lastEvaluation'][:19]}+00:00") > moment
+            for group in self.ask("rules")["groups"]
+        )
+
+    def selectors(self, expression: str) -> set[str]:
+        """Every selector in an expression, as Prometheus itself parses it, without its span and offset."""
+
+        def found(node: Any) -> Iterator[str]:
+            match node:
+                case {"type": "vectorSelector" | "matrixSelector", "matchers": matchers}:
+                    yield (
+                        "{"
+                        + ", ".join(
+                            f"{matcher['name']}{matcher['type']}{json.dumps(matcher['value'])}"
+                            for matcher in cast("list[dict[str, str]]", matchers)
+                        )
+                        + "}"
+                    )
+                case dict():
+                    for inner in cast("dict[str, Any]", node).values():
+                        yield from found(inner)
+                case list():
+                    for inner in cast("list[Any]", node):
+                        yield from found(inner)
+                case _:
+                    return
+
+        return set(found(self.ask("parse_query", query=expression)))
+
+
+@pytest.fixture(scope="module")
+def series(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Sequence[Series]:
+    """The world of the stack."""
+    told, teller = tmp_path_factory.mktemp("alertmanager"), tmp_path_factory.mktemp("prometheus")
+    nowhere = {"route": {"receiver": "nowhere"}, "receivers": [{"name": "nowhere"}]}
+    with alertmanager(told, nowhere, clustered=True) as alertmanager_url:
+        address = alertmanager_url.removeprefix("http://")
+        config = {
+            "global": {"evaluation_interval": "1s"},
+            "alerting": {"alertmanagers": [{"static_configs": [{"targets": [address]}]}]},
+            "rule_files": ["rules.json"],
+        }
+        with prometheus(teller, config, {"rules.json": json.dumps(stack.rules)}) as url:
+            # Until the watchdog's alert has arrived.
+            _wait(lambda: '"Watchdog"' in get(f"{alertmanager_url}/api/v2/alerts"))
+            exposition = {
+                Part.PROMETHEUS: get(f"{url}/metrics"),
+                Part.ALERTMANAGER: get(f"{alertmanager_url}/metrics"),
+            }
+    return [*world(stack.workloads, stack.config, exposition)]
+
+
+@pytest.fixture(scope="module")
+def judge(
+    stack: Stack, series: Sequence[Series], promtool: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Generator[Judge]:
+    directory = tmp_path_factory.mktemp("world")
+    samples = directory / "world.om"
+    with samples.open("w") as file:
+        file.writelines(openmetrics(series, end=time.time()))
+    subprocess.run(
+        [promtool, "tsdb", "create-blocks-from", "openmetrics", samples, directory / "data"],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    config = {"global": {"evaluation_interval": "1s"}, "rule_files": ["rules.json"]}
+    with prometheus(directory, config, {"rules.json": json.dumps(at_once(stack.rules))}) as url:
+        made = Judge(url)
+        # Twice, so that each rule has seen what every other one records.
+        for _ in range(2):
+            since = datetime.now(UTC)
+            _wait(partial(made.has_evaluated_since, since))
+        yield made
+
+
+def _wait(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.2)
+
+
+def rules_of(rules: Mapping[str, Any], kind: str) -> list[Rule]:
+    """The rules of a rule file that record (`record`), or those that alert (`alert`)."""
+    return [rule for group in rules["groups"] for rule in group["rules"] if kind in rule]
+
+
+def at_once(rules: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The same rules with alerts that fire as soon as there is a breach."""
+    return {
+        "groups": [
+            {
+                **group,
+                "rules": [
+                    {key: value for key, value in rule.items() if key not in ("for", "keep_firing_for")}
+                    for rule in group["rules"]
+                ],
+            }
+            for group in rules["groups"]
+        ]
+    }
+
+
+def test_every_recording_rule_yields_data(judge: Judge, stack: Stack) -> None:
+    empty = [rule["record"] for rule in rules_of(stack.rules, "record") if not judge.values(rule["record"])]
+    assert empty == []
+
+
+@pytest.mark.parametrize("name", RECORDED_KEY_METRICS)
+def test_a_key_metric_is_recorded_once_for_each_slot_and_service(judge: Judge, name: str) -> None:
+    found = [(one["metric"]["slot"], one["metric"]["service"]) for one in judge.values(name)]
+    assert sorted(found) == [("blue", "api"), ("blue", "web"), ("green", "api"), ("green", "web")]
+
+
+def test_no_rule_fails_to_be_evaluated(judge: Judge) -> None:
+    failures = {
+        rule["name"]: rule["lastError"]
+        for group in judge.ask("rules")["groups"]
+        for rule in group["rules"]
+        if rule["health"] != "ok"
+    }
+    assert failures == {}
+
+
+def test_whatever_an_alert_looks_at_is_there(judge: Judge, stack: Stack) -> None:
+    blind = {
+        f"{rule['alert']} {rule['labels']}: {selector}"
+        for rule in rules_of(stack.rules, "alert")
+        for selector in judge.selectors(rule["expr"])
+        if not judge.values(selector)
+    }
+    assert blind == set()
+
+
+def test_a_selector_of_a_series_that_nobody_exports_is_noticed(judge: Judge) -> None:
+    (selector,) = judge.selectors('absent(rate(made_up_total{job="slots"}[5m] offset 1m))')
+    assert selector == '{job="slots", __name__="made_up_total"}'
+    assert judge.values(selector) == []
+
+
+def test_every_panel_finds_data(judge: Judge, stack: Stack) -> None:
+    empty = {
+        f"{asked.dashboard}, {asked.panel}: {asked.expression}"
+        for asked in stack.asked
+        if not judge.values(asked.expression)
+    }
+    assert empty == set()
+
+
+def test_everything_that_the_configuration_scrapes_is_in_the_world(judge: Judge, stack: Stack) -> None:
+    jobs = {job["job_name"] for job in stack.config["scrape_configs"]}
+    assert {one["metric"]["job"] for one in judge.values("count by (job) (up == 1)")} == jobs
+
+
+def test_nothing_that_the_configuration_drops_is_in_the_world(judge: Judge) -> None:
+    assert judge.values("container_cpu_usage_seconds_total") != []
+    assert judge.values('{__name__=~"container_.+", pod=""}') == []
+    assert judge.values('{__name__=~"container_spec_.+|etcd_request_duration_seconds_bucket"}') == []
