@@ -1,7 +1,7 @@
 """Grafana: the dashboards in a browser. All of it is provisioned, so it keeps nothing that could be lost."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,7 @@ from components.monitoring.parts import PORTS
 from components.monitoring.rules import Watched
 from components.monitoring.workload import Place, Workload, http_probe, to_internet
 from operations import versions
+from operations.logs import log_stream
 from operations.monitoring import SIZES, Part, SignIn
 
 apps = kubernetes.apps.v1
@@ -41,9 +42,6 @@ CONFIG_FILES: Final[Mapping[str, str]] = {
 """Where each file of the configuration lies below `CONFIG_PATH`; Grafana provisions from `.yaml` files alone."""
 
 PASSWORD_LENGTH: Final = 40
-
-LOGS_INDEX: Final = "logs-*"
-"""The data streams of Elasticsearch that hold the logs."""
 
 Ini = Mapping[str, Mapping[str, str | bool | int]]
 """Grafana's own configuration: sections of keys.
@@ -147,12 +145,14 @@ def _secret_file(name: str) -> str:
     return f"$__file{{{SECRETS_PATH}/{name}}}"
 
 
-def data_sources(parts: Set[Part], elasticsearch_url: str, elasticsearch_user: str) -> Mapping[str, Any]:
-    """The data sources that the stack's parts are; the UID of each is its part's name.
+def data_sources(environment: str, elasticsearch_url: str, elasticsearch_user: str) -> Mapping[str, Any]:
+    """The parts that Grafana asks; the UID of each data source is its part's name.
 
+    Logs and traces lead to each other by the trace's id. A dollar that is Grafana's own, not an expression of the file,
+    is doubled.
     Source: https://grafana.com/docs/grafana/latest/administration/provisioning/, "Data sources"
     """
-    every: Mapping[Part, Mapping[str, Any]] = {
+    settings: Mapping[Part, Mapping[str, Any]] = {
         Part.PROMETHEUS: {
             "url": _address(Part.PROMETHEUS, "http"),
             "isDefault": True,
@@ -168,16 +168,29 @@ def data_sources(parts: Set[Part], elasticsearch_url: str, elasticsearch_user: s
             "url": _address(Part.ALERTMANAGER, "http"),
             "jsonData": {"implementation": "prometheus", "handleGrafanaManagedAlerts": False},
         },
-        Part.JAEGER: {"url": _address(Part.JAEGER, "query")},
+        Part.JAEGER: {
+            "url": _address(Part.JAEGER, "query"),
+            "jsonData": {
+                "tracesToLogsV2": {
+                    "datasourceUid": Part.ELASTICSEARCH,
+                    # A line may be written a little before or after its span.
+                    "spanStartTimeShift": "-1m",
+                    "spanEndTimeShift": "1m",
+                    "customQuery": True,
+                    "query": 'trace.id:"$${__span.traceId}"',
+                }
+            },
+        },
         Part.ELASTICSEARCH: {
             "url": elasticsearch_url,
             "basicAuth": True,
             "basicAuthUser": elasticsearch_user,
             "jsonData": {
-                "index": LOGS_INDEX,
+                "index": log_stream(environment),
                 "timeField": "@timestamp",
                 "logMessageField": "message",
                 "logLevelField": "log.level",
+                "dataLinks": [{"field": "trace.id", "datasourceUid": Part.JAEGER, "url": "$${__value.raw}"}],
                 "tlsAuthWithCACert": True,
             },
             "secureJsonData": {
@@ -195,10 +208,9 @@ def data_sources(parts: Set[Part], elasticsearch_url: str, elasticsearch_user: s
                 "uid": part,
                 "access": "proxy",
                 "editable": False,
-                **settings,
+                **given,
             }
-            for part, settings in every.items()
-            if part in parts
+            for part, given in settings.items()
         ],
     }
 
@@ -295,13 +307,14 @@ class Grafana(Workload):
         self.register_outputs({"url": self.url, "admin_secret": self.admin_secret})
 
     def _config(self, args: GrafanaArgs) -> pulumi.Output[Mapping[str, str]]:
-        sources = data_sources(args.place.parts, args.elasticsearch.url, args.elasticsearch.user)
+        access = args.elasticsearch
+        sources = data_sources(args.watched.environment, access.url, access.user)
         rendered = {
             "grafana.ini": ini(configuration(args.watched.grafana_url, args.sign_in)),
             "datasources.yaml": json.dumps(sources, indent=2),
             "dashboards.yaml": json.dumps(dashboard_provider(), indent=2),
         }
-        return args.elasticsearch.ca.apply(lambda ca: {**rendered, "elasticsearch-ca.crt": ca})
+        return access.ca.apply(lambda ca: {**rendered, "elasticsearch-ca.crt": ca})
 
     def _secrets(self, args: GrafanaArgs) -> Mapping[str, pulumi.Input[str]]:
         made = {

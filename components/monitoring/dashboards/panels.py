@@ -100,7 +100,7 @@ def trend(
     highest: float | None = None,
     links: Sequence[models.DashboardLink] = (),
 ) -> Panel:
-    """Lines over time. Where there is a threshold the area beyond it is shaded.
+    """Lines over time. A dashed line marks each threshold.
 
     The axis begins at `lowest`, unless that is None; it reaches at least to `highest`, so that two panels of one
     metric compare at a glance.
@@ -126,7 +126,7 @@ def trend(
         panel = panel.axis_soft_max(highest)
     if len(steps) > 1:
         panel = panel.thresholds(_thresholds(steps)).thresholds_style(
-            common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.AREA)
+            common.GraphThresholdsStyleConfig().mode(GraphThresholdsStyleMode.DASHED)
         )
     for target in _targets(queries):
         panel = panel.with_target(target)

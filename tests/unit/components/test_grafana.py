@@ -248,14 +248,18 @@ def test_every_data_source_is_of_a_part_that_grafana_may_talk_to(record: Record)
 
 
 def test_nobody_changes_a_data_source_in_the_browser_and_one_is_the_default() -> None:
-    sources = data_sources(frozenset(Part), "https://search:9200", "grafana")["datasources"]
+    sources = data_sources("live", "https://search:9200", "grafana")["datasources"]
     assert [source["editable"] for source in sources] == [False] * 4
     assert [source["uid"] for source in sources if source.get("isDefault")] == ["prometheus"]
 
 
-def test_a_part_that_the_stack_does_not_have_is_no_data_source() -> None:
-    sources = data_sources({Part.PROMETHEUS, Part.GRAFANA}, "https://search:9200", "grafana")["datasources"]
-    assert [source["uid"] for source in sources] == ["prometheus"]
+def test_logs_and_traces_lead_to_each_other(record: Record) -> None:
+    sources = {source["uid"]: source["jsonData"] for source in provisioned(grafana(record))}
+    (link,) = sources["elasticsearch"]["dataLinks"]
+    assert (link["field"], link["datasourceUid"], link["url"]) == ("trace.id", "jaeger", "$${__value.raw}")
+    logs = sources["jaeger"]["tracesToLogsV2"]
+    assert (logs["datasourceUid"], logs["customQuery"]) == ("elasticsearch", True)
+    assert logs["query"] == 'trace.id:"$${__span.traceId}"'
 
 
 def test_elasticsearch_is_asked_by_a_user_whose_password_is_a_file_and_over_tls_that_is_verified(
@@ -267,6 +271,7 @@ def test_elasticsearch_is_asked_by_a_user_whose_password_is_a_file_and_over_tls_
     assert source["basicAuthUser"] == "grafana"
     assert source["jsonData"]["tlsAuthWithCACert"] is True
     assert "tlsSkipVerify" not in source["jsonData"]
+    assert source["jsonData"]["index"] == "logs-quikapp-live"
     assert source["secureJsonData"] == {
         "basicAuthPassword": "$__file{/etc/grafana-secrets/elasticsearch-password}",
         "tlsCACert": "$__file{/etc/grafana/elasticsearch-ca.crt}",
@@ -275,7 +280,7 @@ def test_elasticsearch_is_asked_by_a_user_whose_password_is_a_file_and_over_tls_
 
 
 def test_prometheus_data_source_knows_the_scrape_interval_that_rates_depend_on() -> None:
-    (prometheus, *_) = data_sources(frozenset(Part), "https://search:9200", "grafana")["datasources"]
+    (prometheus, *_) = data_sources("live", "https://search:9200", "grafana")["datasources"]
     assert prometheus["jsonData"]["timeInterval"] == "15s"
     assert prometheus["jsonData"]["alertmanagerUid"] == "alertmanager"
 
@@ -342,6 +347,8 @@ def test_no_secret_is_in_plain_text(record: Record) -> None:
     for secret in ("the-client-secret", "the-search-password", *made_up):
         made.assert_hidden(secret)
     assert "env" not in container(made)
+    (volume,) = [volume for volume in pod(made)["volumes"] if "secret" in volume]
+    assert volume["secret"]["defaultMode"] == 0o440
 
 
 def test_the_admins_password_and_the_signing_key_are_made_by_chance_and_differ(record: Record) -> None:
