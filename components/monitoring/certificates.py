@@ -105,9 +105,7 @@ class Authority(pulumi.ComponentResource):
                 early_renewal_hours=_hours(LEAF_RENEWAL),
                 opts=child,
             )
-            return KeyPair(
-                certificate=signed.cert_pem, key=pulumi.Output.secret(key_of_leaf.private_key_pem_pkcs8)
-            )
+            return KeyPair(certificate=signed.cert_pem, key=key_of_leaf.private_key_pem_pkcs8)
 
         self.leaves = {holder: sign(holder, leaf) for holder, leaf in args.leaves.items()}
         self.register_outputs({"certificate": self.certificate})

@@ -107,7 +107,7 @@ class Elasticsearch(Workload):
                 url=f"https://{self.part.host}:{PORTS[self.part]['https']}",
                 ca=self.ca,
                 user=user,
-                password=pulumi.Output.secret(password.result),
+                password=password.result,
             )
             for user, password in passwords.items()
         }
