@@ -150,6 +150,7 @@ def provisioned(made: Recording[Any]) -> Sequence[Mapping[str, Any]]:
         ("metrics", "enabled", "true"),
         ("unified_alerting", "execute_alerts", "false"),
         ("server", "http_port", "3000"),
+        ("server", "enable_gzip", "false"),
     ],
 )
 def test_nobody_is_anonymous_and_nothing_leaves(
@@ -159,12 +160,20 @@ def test_nobody_is_anonymous_and_nothing_leaves(
 
 
 def test_no_plugin_is_fetched_or_replaced_on_a_file_system_that_cannot_be_written_to() -> None:
-    assert dict(settings()["plugins"]) == {
-        "preinstall_disabled": "true",
-        "preinstall_auto_update": "false",
-        "plugin_admin_enabled": "false",
-        "public_key_retrieval_disabled": "true",
+    plugins = settings()["plugins"]
+    assert plugins["preinstall_disabled"] == "true"
+    assert plugins["preinstall_auto_update"] == "false"
+    assert plugins["plugin_admin_enabled"] == "false"
+    assert plugins["public_key_retrieval_disabled"] == "true"
+
+
+def test_plugins_that_nobody_asks_do_not_run_and_the_others_do() -> None:
+    off = set(settings()["plugins"]["disable_plugins"].split(","))
+    asked = {
+        source["type"] for source in data_sources("live", "https://search:9200", "grafana")["datasources"]
     }
+    assert {"loki", "tempo", "mysql"} <= off
+    assert not off & asked
 
 
 def test_passwords_and_keys_are_read_from_files_and_none_is_the_vendors_default() -> None:
