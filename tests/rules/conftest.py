@@ -1,17 +1,15 @@
 """Prometheus' own tool judges the rendered configuration and rules."""
 
-import json
-import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from components.monitoring.rules import rule_file
 from rehearsal.toolchain import ToolSet, ensure
+from tests.rules.promtool import Case, judge
 
-RunRules = Callable[[Sequence[Mapping[str, Any]]], None]
+Hold = Callable[[Case], None]
 
 
 @pytest.fixture(scope="session")
@@ -21,18 +19,10 @@ def promtool() -> Path:
 
 
 @pytest.fixture
-def run_rules(promtool: Path, tmp_path: Path) -> RunRules:
-    """Feeds series to the rendered rules, one sample a minute, and compares what they yield with what is expected."""
+def hold(promtool: Path, tmp_path: Path) -> Hold:
+    """Fails unless the rules of a case's environment make of its series what it expects."""
 
-    def run(cases: Sequence[Mapping[str, Any]]) -> None:
-        (tmp_path / "rules.json").write_text(json.dumps(rule_file()))
-        test_file = tmp_path / "test.json"
-        test_file.write_text(
-            json.dumps({"rule_files": ["rules.json"], "evaluation_interval": "1m", "tests": cases})
-        )
-        finished = subprocess.run(
-            [promtool, "test", "rules", test_file], capture_output=True, text=True, check=False
-        )
-        assert finished.returncode == 0, finished.stdout + finished.stderr
+    def run(case: Case) -> None:
+        assert judge(promtool, tmp_path, rule_file(case.shape), [case]) == ""
 
     return run
