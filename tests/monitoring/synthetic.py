@@ -1,9 +1,9 @@
 """Synthetic series: what the exporters of one environment would have told Prometheus over the last hour and a bit.
 
 The pods, containers, limits and volumes behind them are those that the environment declares, and what the rendered
-configuration drops is left out. What Prometheus and Alertmanager say of themselves is taken from the real programs. The
-names and labels of all other series are those of the sources that each family names; a family holds more than the
-rules and dashboards read, so that it is not made up to fit them.
+configuration drops is left out. What Prometheus, Alertmanager and Jaeger say of themselves is taken from the real
+programs. The names and labels of all other series are those of the sources that each family names; a family holds more
+than the rules and dashboards read, so that it is not made up to fit them.
 
 Everything that counts goes up steadily, failures too.
 """
@@ -20,7 +20,7 @@ from operations.naming import APPLICATION
 from tests.unit.components.recording import Recording
 
 STEP_SECONDS: Final = 30
-"""Between two samples: a rate over a minute sees two."""
+"""Between two samples."""
 SPAN_SECONDS: Final = 65 * 60
 """Longer than an hour, the longest window of a key metric."""
 
@@ -256,7 +256,7 @@ def world(
     Args:
         workloads: what runs.
         config: of Prometheus, which decides what is dropped.
-        exposition: what the real Prometheus and the real Alertmanager expose.
+        exposition: what the real programs of some parts expose.
     """
     everything = pods(workloads)
     return kept(
@@ -273,10 +273,9 @@ def world(
                 for part, text in exposition.items()
                 for pod in everything
                 if pod.workload.name == part
-                for one in scraped(part, f"{pod.ip}:9090", exposed(text))
+                for one in scraped(part, pod.ip, exposed(text))
             ),
             *grafana(),
-            *jaeger(),
         ),
     )
 
@@ -711,35 +710,5 @@ def grafana() -> Iterator[Series]:
             gauge("grafana_stat_total_users", 12),
             gauge("grafana_stat_totals_dashboard", 6),
             gauge("process_resident_memory_bytes", 2**28),
-        ),
-    )
-
-
-def jaeger() -> Iterator[Series]:
-    """Jaeger 2, which is an OpenTelemetry Collector.
-
-    Sources: https://github.com/jaegertracing/jaeger/blob/main/monitoring/jaeger-mixin/dashboard-for-grafana.json,
-    https://github.com/open-telemetry/opentelemetry-collector/blob/main/exporter/exporterhelper/documentation.md,
-    https://github.com/open-telemetry/opentelemetry-collector/blob/main/receiver/receiverhelper/documentation.md
-    """
-    receiver = {"receiver": "otlp", "transport": "grpc"}
-    exporter = {"exporter": "jaeger_storage_exporter"}
-    yield from scraped(
-        Part.JAEGER,
-        "jaeger.monitoring.svc:8888",
-        (
-            counter("otelcol_receiver_accepted_spans_total", 50, **receiver),
-            counter("otelcol_receiver_refused_spans_total", 0.1, **receiver),
-            counter("otelcol_exporter_sent_spans_total", 50, **exporter),
-            counter("otelcol_exporter_send_failed_spans_total", 0.1, **exporter),
-            counter("otelcol_process_cpu_seconds_total", 0.1),
-            gauge("otelcol_process_memory_rss_bytes", 2**28),
-            counter("otelcol_process_uptime_seconds_total", 1),
-            *(
-                counter("jaeger_storage_requests_total", 5, operation=operation, result=result)
-                for operation in ("find_traces", "get_services")
-                for result in ("ok", "err")
-            ),
-            *histogram("jaeger_storage_latency_seconds", 5, (0.005, 0.05, 0.5, 5), operation="find_traces"),
         ),
     )

@@ -19,11 +19,13 @@ from urllib.parse import urlencode
 import pytest
 
 from components.monitoring.dashboards import Asked, dashboards, queries
+from components.monitoring.tracing import in_memory
 from operations.metrics import KEY_METRICS, promql_duration
 from operations.monitoring import Part
 from tests.monitoring.environments import config_map, facts_of, recorded, watched_of
 from tests.monitoring.servers import alertmanager, get, prometheus
 from tests.monitoring.synthetic import Container, Series, Workload, declared, openmetrics, world
+from tests.monitoring.test_jaeger import TRACE, jaeger, send_span
 
 STACK: Final = "live"
 """The one that has everything: an SLA, paging, and more than one replica of what can have more."""
@@ -79,7 +81,7 @@ def stack() -> Stack:
         json.loads(files["rules.json"]),
         queries(
             dashboards(watched, watched.services),
-            {"service": next(iter(facts.services)), "__rate_interval": "1m"},
+            {"service": next(iter(facts.services)), "__rate_interval": "5m"},
         ),
     )
 
@@ -153,8 +155,17 @@ def series(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Sequence[S
             exposition = {
                 Part.PROMETHEUS: get(f"{url}/metrics"),
                 Part.ALERTMANAGER: get(f"{alertmanager_url}/metrics"),
+                Part.JAEGER: _jaeger_metrics(tmp_path_factory.mktemp("jaeger")),
             }
     return [*world(stack.workloads, stack.config, exposition)]
+
+
+def _jaeger_metrics(directory: Path) -> str:
+    """What Jaeger exposes once it has taken a span and has been asked for it."""
+    with jaeger(directory, in_memory(), {}) as urls:
+        send_span(urls["otlp-http"])
+        _wait(lambda: TRACE in get(f"{urls['query']}/api/traces?service=api"))
+        return get(f"{urls['metrics']}/metrics")
 
 
 @pytest.fixture(scope="module")

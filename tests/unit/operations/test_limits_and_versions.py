@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from operations import limits, versions
+from rehearsal.toolchain import RECIPES, ToolSet, pinned
 
 LIMITS = {name: value for name, value in vars(limits).items() if isinstance(value, limits.Limit)}
 
@@ -34,6 +35,22 @@ def test_an_image_is_pinned_to_an_exact_version() -> None:
     assert images
     for image in images:
         assert re.fullmatch(r"[a-z0-9./-]+:v?\d+\.\d+\.\d+", image)
+
+
+@pytest.mark.parametrize(
+    ("image", "tool_set"),
+    [
+        (versions.PROMETHEUS_IMAGE, ToolSet.PROMETHEUS),
+        (versions.ALERTMANAGER_IMAGE, ToolSet.ALERTMANAGER),
+        (versions.JAEGER_IMAGE, ToolSet.JAEGER),
+    ],
+)
+def test_the_program_that_judges_a_configuration_is_the_one_that_is_deployed(
+    image: str, tool_set: ToolSet
+) -> None:
+    deployed = tuple(int(number) for number in re.findall(r"\d+", image.rpartition(":")[2]))
+
+    assert {pinned(tool_set, tool) for tool in RECIPES[tool_set].tools} == {deployed}
 
 
 def test_add_ons_are_looked_up_for_the_kubernetes_version_that_is_deployed() -> None:
