@@ -237,6 +237,17 @@ def _headline(environment: str) -> str:
     return _of_first(first) + "{{ if gt (len $told) 1 }} (and {{ len (slice $told 1) }} more){{ end }}"
 
 
+_PLAIN: Final = r'reReplaceAll ": " ":\u00a0"'
+"""Alertmanager reads each rendered detail as YAML, where `Requests fail: users see errors.` is a mapping, unless the space
+after the colon is one that does not break. Source: https://github.com/prometheus/alertmanager/issues/5012"""
+
+
+def _summaries(state: str) -> str:
+    """A list, as YAML, of the alerts that fire or have ended."""
+    each = f"- {{{{ or .Annotations.summary .Labels.alertname | {_PLAIN} }}}}\n"
+    return f"{{{{ range .Alerts.{state} }}}}{each}{{{{ end }}}}"
+
+
 _DESCRIBED: Final = (
     "*{{ or .Annotations.summary .Labels.alertname }}*\n"
     "{{ .Annotations.impact }}\n"
@@ -305,9 +316,11 @@ def _pagerduty(priority: Priority, environment: str) -> Configuration:
                 "details": {
                     "priority": priority,
                     "incident_severity": ROUTES[priority].opens,
-                    "impact": _of_first("{{ .Annotations.impact }}"),
+                    "impact": _of_first(f"{{{{ .Annotations.impact | {_PLAIN} }}}}"),
                     "response": _of_first("{{ .Annotations.response }}"),
                     "resolution": _of_first("{{ .Annotations.resolution }}"),
+                    "firing": _summaries("Firing"),
+                    "resolved": _summaries("Resolved"),
                 },
                 "links": [
                     {"text": "Runbook", "href": _of_first("{{ .Annotations.runbook_url }}")},

@@ -8,7 +8,7 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from datetime import date, datetime, time
+from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
@@ -17,30 +17,15 @@ import pytest
 
 from components.monitoring.routes import configuration
 from components.monitoring.rules import alerts
-from operations.monitoring import BusinessHours, Day, OnCall, Paging
 from tests.monitoring.environments import facts_of
 from tests.monitoring.routing import inhibits, paces, receivers_of, told_at
+from tests.monitoring.tables import INHIBITED, PAGING, TOLD
 from tests.rules.shapes import SHAPES
 from tests.unit.stack_configuration import STACKS
 
 Configuration = Mapping[str, Any]
 Labels = Mapping[str, str]
 
-PAGING = Paging(
-    business_hours=BusinessHours(
-        time_zone="Europe/London",
-        days=(Day.MONDAY, Day.TUESDAY, Day.WEDNESDAY, Day.THURSDAY, Day.FRIDAY),
-        start=time(9),
-        end=time(17, 30),
-    ),
-    on_call=OnCall(
-        engineers=("PENGIN1",),
-        since=date(2026, 1, 5),
-        handover=time(10),
-        team_lead="PLEAD01",
-        engineering_manager="PMANAGE1",
-    ),
-)
 PAGED = configuration("live", PAGING)
 UNPAGED = configuration("dev", None)
 
@@ -104,7 +89,15 @@ PAGERDUTY_FIELDS = {
     "routing_key_file", "send_resolved", "description", "severity", "source", "class", "component", "group",
     "client", "client_url", "details", "links",
 }  # fmt: skip
-PAGERDUTY_DETAILS = {"priority", "incident_severity", "impact", "response", "resolution"}
+PAGERDUTY_DETAILS = {
+    "priority",
+    "incident_severity",
+    "impact",
+    "response",
+    "resolution",
+    "firing",
+    "resolved",
+}
 RECEIVERS: dict[str, tuple[str, set[str], dict[str, Any]]] = {
     "slack-incidents": ("slack_configs", SLACK_FIELDS, {"channel": "#incidents", "send_resolved": True}),
     "slack-alerts-daily": ("slack_configs", SLACK_FIELDS, {"channel": "#alerts", "send_resolved": True}),
@@ -136,89 +129,6 @@ RECEIVERS: dict[str, tuple[str, set[str], dict[str, Any]]] = {
     ),
 }
 """Receiver → its kind, the fields it fills, and the values of those that are no templates."""
-
-
-def alert(name: str, **labels: str) -> Labels:
-    return {"alertname": name, **labels}
-
-
-API = {"slot": "blue", "service": "api"}
-SERVICE_DOWN = alert("ServiceDown", service="api", severity="critical")
-
-INHIBITED: list[tuple[Labels, Labels]] = [
-    (alert("ErrorRate", severity="critical", **API), alert("ErrorRate", severity="warning", **API)),
-    (alert("PodRestarts", severity="critical", **API), alert("PodRestarts", severity="warning", **API)),
-    (
-        alert("ErrorBudgetBurn", severity="critical", burn_rate="fastest"),
-        alert("ErrorBudgetBurn", severity="warning", burn_rate="slow"),
-    ),
-    *(
-        (SERVICE_DOWN, alert(metric, severity="critical", **API))
-        for metric in ("ApiLatencyP99", "ErrorRate", "CpuUsage", "MemoryUsage", "PodRestarts")
-    ),
-    (
-        alert("NodeDown", severity="critical", node="a"),
-        alert("ScrapeTargetMissing", severity="warning", job="node-exporter", node="a"),
-    ),
-]
-"""Of a pair that fires together the second is not told."""
-
-TOLD: list[tuple[Labels, Labels]] = [
-    # Another slot, another service, another alert; a warning says nothing of a critical one.
-    (
-        alert("ErrorRate", severity="critical", **API),
-        alert("ErrorRate", severity="warning", slot="green", service="api"),
-    ),
-    (
-        alert("ErrorRate", severity="critical", **API),
-        alert("ErrorRate", severity="warning", slot="blue", service="web"),
-    ),
-    (alert("ErrorRate", severity="critical", **API), alert("CpuUsage", severity="warning", **API)),
-    (alert("ErrorRate", severity="warning", **API), alert("ErrorRate", severity="critical", **API)),
-    (alert("ErrorRate", severity="warning", **API), alert("ErrorRate", severity="warning", pod="1", **API)),
-    (alert("ErrorRate", severity="critical", **API), alert("ErrorRate", severity="critical", pod="1", **API)),
-    (alert("ErrorRate", severity="none", **API), alert("ErrorRate", severity="warning", **API)),
-    (alert("ErrorRate", severity="critical", **API), alert("ErrorRate", severity="none", **API)),
-    # Alerts of one name and no service are about different things.
-    (
-        alert("MonitoringPartMissing", severity="critical", part="prometheus"),
-        alert("MonitoringPartMissing", severity="warning", part="grafana"),
-    ),
-    # A budget that burns fast pages in its own right, and says nothing about anything else.
-    (
-        alert("ErrorBudgetBurn", severity="critical", burn_rate="fastest"),
-        alert("ErrorBudgetBurn", severity="critical", burn_rate="fast"),
-    ),
-    (
-        alert("ErrorBudgetBurn", severity="warning", burn_rate="slow"),
-        alert("ErrorBudgetBurn", severity="warning", burn_rate="slowest"),
-    ),
-    (alert("ErrorBudgetBurn", severity="none"), alert("ErrorBudgetBurn", severity="warning")),
-    (alert("ErrorBudgetBurn", severity="critical"), alert("ErrorBudgetBurn", severity="none")),
-    (alert("ErrorBudgetBurn", severity="critical"), alert("MonitoringPartMissing", severity="warning")),
-    (alert("MonitoringPartMissing", severity="critical"), alert("ErrorBudgetBurn", severity="warning")),
-    # An outage of one service says nothing of another, nor of what is no metric of it.
-    (SERVICE_DOWN, alert("ErrorRate", severity="critical", slot="blue", service="web")),
-    (SERVICE_DOWN, alert("ServiceDown", severity="critical", service="web")),
-    (SERVICE_DOWN, alert("ErrorBudgetBurn", severity="critical", service="api")),
-    (alert("ServiceDown", severity="critical"), alert("ErrorRate", severity="critical")),
-    (
-        alert("ErrorBudgetBurn", severity="critical", service="api"),
-        alert("ErrorRate", severity="critical", **API),
-    ),
-    # A node says nothing of another, nor of what is on none.
-    (
-        alert("NodeDown", severity="critical", node="a"),
-        alert("ScrapeTargetMissing", severity="warning", job="node-exporter", node="b"),
-    ),
-    (alert("NodeDown", severity="critical", node="a"), alert("NodeDown", severity="critical", node="b")),
-    (alert("NodeDown", severity="critical"), alert("VolumeFilling", severity="critical")),
-    (
-        alert("ScrapeTargetMissing", severity="critical", job="cadvisor", node="a"),
-        alert("ScrapeTargetMissing", severity="warning", job="kubelet", node="a"),
-    ),
-]
-"""Of a pair that fires together both are told."""
 
 
 def notices(config: Configuration) -> list[str]:
@@ -414,7 +324,7 @@ def test_all_alerts_of_one_priority_are_one_group_that_comes_as_fast_as_the_prio
 
 # --- mutation ------------------------------------------------------------------------------------------------------
 
-TEMPLATES = {"title", "title_link", "text", "fallback", "description", "class", "component", "group", "client", "client_url", "href", "impact", "response", "resolution", "username", "incident_severity", "priority"}  # fmt: skip
+TEMPLATES = {"title", "title_link", "text", "fallback", "description", "class", "component", "group", "client", "client_url", "href", "impact", "response", "resolution", "firing", "resolved", "username", "incident_severity", "priority"}  # fmt: skip
 """Words of the messages: `test_delivery` compares what arrives."""
 
 
