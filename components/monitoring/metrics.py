@@ -102,7 +102,7 @@ def configuration(
         "rule_files": [f"{CONFIG_PATH}/{RULES_FILE}"],
         # To every peer, and not through a load balancer: the peers agree among themselves who sends.
         # Source: https://prometheus.io/docs/alerting/latest/alertmanager/#high-availability
-        "alerting": {"alertmanagers": [_replicas_of(Part.ALERTMANAGER)]},
+        "alerting": {"alertmanagers": [_replicas_of(Part.ALERTMANAGER, "http")]},
         "scrape_configs": [
             _slots(slot_namespaces),
             {
@@ -152,10 +152,13 @@ def configuration(
                 ],
                 "metric_relabel_configs": [_without("apiserver")],
             },
-            {"job_name": Part.PROMETHEUS, **_replicas_of(Part.PROMETHEUS)},
-            {"job_name": Part.ALERTMANAGER, **_replicas_of(Part.ALERTMANAGER)},
-            _service_of(Part.GRAFANA, "http"),
-            _service_of(Part.JAEGER, "metrics"),
+            {"job_name": Part.PROMETHEUS, **_replicas_of(Part.PROMETHEUS, "http")},
+            {"job_name": Part.ALERTMANAGER, **_replicas_of(Part.ALERTMANAGER, "http")},
+            {"job_name": Part.JAEGER, **_replicas_of(Part.JAEGER, "metrics")},
+            {
+                "job_name": Part.GRAFANA,
+                "static_configs": [{"targets": [f"{Part.GRAFANA.host}:{PORTS[Part.GRAFANA]['http']}"]}],
+            },
         ],
     }
 
@@ -219,19 +222,9 @@ def _without(job: str) -> Configuration:
     return {"source_labels": ["__name__"], "action": "drop", "regex": UNREAD[job]}
 
 
-def _replicas_of(part: Part) -> Configuration:
+def _replicas_of(part: Part, port: str) -> Configuration:
     """Each replica of a part by its own address, ready or not."""
-    return {
-        "dns_sd_configs": [{"names": [part.replicas_host], "type": "A", "port": PORTS[part]["http"]}],
-    }
-
-
-def _service_of(part: Part, port: str) -> Configuration:
-    """A part of which there is one pod."""
-    return {
-        "job_name": part,
-        "static_configs": [{"targets": [f"{part.host}:{PORTS[part][port]}"]}],
-    }
+    return {"dns_sd_configs": [{"names": [part.replicas_host], "type": "A", "port": PORTS[part][port]}]}
 
 
 @dataclass(frozen=True, kw_only=True)

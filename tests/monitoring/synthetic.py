@@ -114,7 +114,9 @@ class Workload:
     @property
     def count(self) -> int:
         """How many pods it has."""
-        return len(NODES) if self.kind == "DaemonSet" else self.replicas or SCALED
+        if self.kind == "DaemonSet":
+            return len(NODES)
+        return SCALED if self.replicas is None else self.replicas
 
 
 @dataclass(frozen=True)

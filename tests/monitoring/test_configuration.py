@@ -11,16 +11,23 @@ import pytest
 from components.monitoring.metrics import ACCOUNT_PATH, CONFIG_PATH
 from tests.monitoring.environments import config_map, recorded
 from tests.monitoring.servers import get, prometheus
+from tests.unit.components.recording import Recording
 from tests.unit.stack_configuration import STACKS
 
 Files = Mapping[str, str]
 
 
 @pytest.fixture(scope="module", params=STACKS)
-def files(request: pytest.FixtureRequest) -> Iterator[Files]:
+def recording(request: pytest.FixtureRequest) -> Iterator[Recording[Any]]:
+    """Everything that an environment declares."""
+    with recorded(request.param) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def files(recording: Recording[Any]) -> Files:
     """The files that Prometheus is given in an environment."""
-    with recorded(request.param) as recording:
-        yield config_map(recording, "prometheus-config-")
+    return config_map(recording, "prometheus-config-")
 
 
 @pytest.fixture
@@ -60,6 +67,54 @@ def test_promtool_refuses_a_key_that_it_does_not_know(promtool: Path, laid: Path
         subprocess.run([promtool, "check", "config", config], check=True)
 
 
+def test_every_part_that_prometheus_asks_or_tells_has_the_service_and_the_port(
+    files: Files, recording: Recording[Any]
+) -> None:
+    config = json.loads(files["prometheus.json"])
+    asking = [*config["scrape_configs"], *config["alerting"]["alertmanagers"]]
+    replicas = {
+        (f"{name}.{discovery['port']}", "None")
+        for asked in asking
+        for discovery in asked.get("dns_sd_configs", [])
+        for name in discovery["names"]
+    }
+    single = {
+        (target.replace(":", "."), None)
+        for asked in asking
+        for fixed in asked.get("static_configs", [])
+        for target in fixed["targets"]
+        # An add-on of EKS, which brings its own.
+        if not target.startswith("kube-state-metrics.")
+    }
+    services = {
+        (
+            f"{service.inputs['metadata']['name']}.{service.inputs['metadata']['namespace']}.svc.{port['port']}",
+            service.inputs["spec"].get("clusterIP"),
+        )
+        for service in recording.of("kubernetes:core/v1:Service")
+        for port in service.inputs["spec"]["ports"]
+    }
+    assert replicas | single <= services
+
+
+def test_a_part_that_is_asked_through_a_common_address_has_one_pod(
+    files: Files, recording: Recording[Any]
+) -> None:
+    asked = {
+        target.partition(".")[0]
+        for job in json.loads(files["prometheus.json"])["scrape_configs"]
+        for fixed in job.get("static_configs", [])
+        for target in fixed["targets"]
+    }
+    many = {
+        workload.inputs["metadata"]["name"]
+        for kind in ("Deployment", "StatefulSet", "DaemonSet")
+        for workload in recording.of(f"kubernetes:apps/v1:{kind}")
+        if workload.inputs["spec"].get("replicas") != 1
+    }
+    assert asked & many == set()
+
+
 def test_prometheus_keeps_as_much_as_the_stack_file_says(
     files: Files, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -76,4 +131,4 @@ def test_prometheus_keeps_as_much_as_the_stack_file_says(
         del config[key]
     with prometheus(tmp_path, config) as url:
         runtime = json.loads(get(f"{url}/api/v1/status/runtimeinfo"))["data"]
-    assert runtime["storageRetention"] == kept[request.node.callspec.params["files"]]
+    assert runtime["storageRetention"] == kept[request.node.callspec.params["recording"]]

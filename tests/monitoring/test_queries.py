@@ -24,30 +24,13 @@ from operations.metrics import KEY_METRICS, promql_duration
 from operations.monitoring import Part
 from tests.monitoring.environments import config_map, facts_of, recorded, watched_of
 from tests.monitoring.servers import alertmanager, get, prometheus
-from tests.monitoring.synthetic import Container, Series, Workload, declared, openmetrics, world
+from tests.monitoring.synthetic import Series, Workload, declared, openmetrics, world
 from tests.monitoring.test_jaeger import TRACE, jaeger, send_span
 
 STACK: Final = "live"
 """The one that has everything: an SLA, paging, and more than one replica of what can have more."""
 
 PATIENCE_SECONDS: Final = 60
-
-_SMALL: Final = (Container("one", 1.0, 2.0**30),)
-PLANNED: Final = tuple(
-    Workload(kind, part.namespace, part, _SMALL, replicas, volume_bytes=volume)
-    for kind, part, replicas, volume in (
-        ("StatefulSet", Part.ALERTMANAGER, 3, 2.0**30),
-        ("StatefulSet", Part.ELASTICSEARCH, 3, 2.0**30),
-        ("StatefulSet", Part.LOGSTASH, 2, 2.0**30),
-        ("Deployment", Part.GRAFANA, 1, None),
-        ("Deployment", Part.JAEGER, 1, None),
-        ("Deployment", Part.KIBANA, 1, None),
-        ("Deployment", Part.DATADOG_CLUSTER_AGENT, 2, None),
-        ("DaemonSet", Part.FILEBEAT, None, None),
-        ("DaemonSet", Part.DATADOG_AGENT, None, None),
-    )
-)
-"""Parts that no environment declares yet; what is declared counts before it."""
 
 RECORDED_KEY_METRICS = [
     f"slot_service:{metric.name}:{promql_duration(metric.window)}" for metric in KEY_METRICS
@@ -72,8 +55,6 @@ def stack() -> Stack:
     with recorded(STACK) as recording:
         files = config_map(recording, "prometheus-config-")
         workloads = declared(recording)
-    known = {workload.name for workload in workloads}
-    workloads = [*workloads, *(workload for workload in PLANNED if workload.name not in known)]
     watched = watched_of(facts)
     return Stack(
         workloads,
