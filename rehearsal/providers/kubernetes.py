@@ -379,6 +379,8 @@ class KubernetesProvider(Provider):
             schemas = self._required().schemas(task.kind)
             schema = schemas.of_kind(task.kind.group, task.kind.version, task.kind.name)
             filled, places = schemas.filled(task.manifest, schema)
+            # The server reads a Secret's `stringData` as `data`, and says so in its errors.
+            places += [("data", *place[1:]) for place in places if place[:1] == ("stringData",)]
         try:
             live = self._dry_run(task, filled, new=new)
         except ApiError as error:

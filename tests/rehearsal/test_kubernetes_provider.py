@@ -316,6 +316,15 @@ def test_a_preview_judges_a_manifest_around_the_values_that_are_not_known_yet(be
     assert "replicas" not in refusal
 
 
+def test_a_preview_passes_over_the_keys_that_a_secret_of_unknown_data_must_have(bench: Bench) -> None:
+    def program(opts: pulumi.ResourceOptions) -> None:
+        other = kubernetes.core.v1.ConfigMap("other", data={"a": "1"}, opts=opts)
+        account = {"username": "operator", "password": other.id}
+        kubernetes.core.v1.Secret("account", type="kubernetes.io/basic-auth", string_data=account, opts=opts)
+
+    assert bench.stack("account", program).preview() == {"create": 4}
+
+
 def test_no_secret_stands_in_the_state_or_in_an_error_in_plain_text(bench: Bench) -> None:
     password = "correct-horse-battery"  # noqa: S105 -- not a password of anything
 
