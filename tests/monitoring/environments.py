@@ -8,7 +8,6 @@ import pulumi
 
 import settings
 from components.environment import Environment, EnvironmentArgs
-from components.monitoring.rules import Watched
 from operations.facts import EnvironmentFacts
 from tests.unit.components.recording import Recording, record
 from tests.unit.stack_configuration import SECRETS, configuration, document
@@ -19,19 +18,6 @@ CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
 def facts_of(stack: str) -> EnvironmentFacts:
     """The facts that a stack file and the project's defaults state."""
     return settings.parse(stack, configuration(document(stack)), SECRETS)
-
-
-def watched_of(facts: EnvironmentFacts) -> Watched:
-    """What an environment's rules and dashboards are about."""
-    return Watched(
-        environment=facts.name,
-        sla=facts.environment.sla,
-        services=tuple(facts.services),
-        replicas={part: facts.monitoring.replicas(part) for part in facts.monitoring.parts},
-        grafana_url=facts.monitoring.grafana_url,
-        runbooks_url=facts.monitoring.runbooks_url,
-        retention_days=facts.monitoring.retention_days,
-    )
 
 
 @contextmanager
