@@ -473,8 +473,8 @@ PARTS_CASES = [
             **statefulset("logstash", 1),
             **deployment("kibana", 0),
             **deployment("datadog-cluster-agent", 1),
-            **daemonset("filebeat", 1),
-            **daemonset("datadog-agent", 1),
+            **daemonset("filebeat", 1, "node-agents"),
+            **daemonset("datadog-agent", 1, "monitoring"),
         },
         alerts={
             "14m": [],

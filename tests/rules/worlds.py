@@ -110,9 +110,9 @@ def deployment(name: str, available: int) -> Series:
     return {f'{series}{{namespace="monitoring", deployment="{name}"}}': f"{available}x40"}
 
 
-def daemonset(name: str, unavailable: int) -> Series:
+def daemonset(name: str, unavailable: int, namespace: str) -> Series:
     series = "kube_daemonset_status_number_unavailable"
-    return {f'{series}{{namespace="node-agents", daemonset="{name}"}}': f"{unavailable}x40"}
+    return {f'{series}{{namespace="{namespace}", daemonset="{name}"}}': f"{unavailable}x40"}
 
 
 PARTS: Series = {
@@ -124,8 +124,8 @@ PARTS: Series = {
     **statefulset("logstash", 2),
     **deployment("kibana", 1),
     **deployment("datadog-cluster-agent", 2),
-    **daemonset("filebeat", 0),
-    **daemonset("datadog-agent", 0),
+    **daemonset("filebeat", 0, "node-agents"),
+    **daemonset("datadog-agent", 0, "monitoring"),
 }
 """All that live declares, and all ready."""
 

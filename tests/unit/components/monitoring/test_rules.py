@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from components.monitoring.metrics import configuration
 from components.monitoring.rules import (
     IMPACT,
     JOB_IMPACT,
@@ -199,6 +200,14 @@ def test_a_part_that_the_stack_lacks_is_not_missed() -> None:
         "apiserver",
         "prometheus",
     )
+
+
+def test_every_scrape_job_is_watched() -> None:
+    scraped = configuration(
+        slot_namespaces=["quikapp-blue"], external_labels={}, retention_days=31, storage_gib=50
+    )["scrape_configs"]
+    watched_by_its_services = {"slots"}
+    assert {job["job_name"] for job in scraped} == {*jobs(LIVE), *watched_by_its_services}
 
 
 def test_a_part_is_looked_for_as_the_kind_that_it_is() -> None:
