@@ -10,16 +10,19 @@ import pulumi
 
 from components.cluster import Cluster, ClusterArgs
 from components.database import Database, DatabaseArgs, Provisioned, Serverless
+from components.monitoring.parts import PORTS
 from components.monitoring.rules import Watched
 from components.monitoring.stack import Monitoring, MonitoringArgs
 from components.network import Network, NetworkArgs
-from components.slots import DatabaseAccess, FilesAccess, Slot, SlotArgs
+from components.slots import Collector, DatabaseAccess, FilesAccess, Slot, SlotArgs, Telemetry
 from components.storage import Storage, StorageArgs
 from components.traffic import Dns, ExistingCertificate, HostedZone, Route, Traffic, TrafficArgs
 from operations import recovery, versions
 from operations.environments import BUDGET_WINDOW
 from operations.facts import EnvironmentFacts
+from operations.monitoring import NAMESPACE, Part
 from operations.naming import APPLICATION
+from operations.services import Use
 from operations.slots import Slot as SlotName
 
 DEREGISTRATION_SECONDS: Final = 30
@@ -27,8 +30,6 @@ DEREGISTRATION_SECONDS: Final = 30
 
 DRAIN_SECONDS: Final = DEREGISTRATION_SECONDS + 15
 """How long a pod serves on after it was told to stop: longer than its target takes to leave."""
-
-MONITORING_NAMESPACE: Final = "monitoring"
 
 DATABASE_NAME: Final = APPLICATION
 DATABASE_USER: Final = f"{APPLICATION}_app"
@@ -149,8 +150,9 @@ class Environment(pulumi.ComponentResource):
                         bucket_arn=storage.files.bucket_arn,
                         key_arn=storage.files.kms_key_arn,
                     ),
+                    telemetry=_telemetry(facts),
                     secrets=args.secrets,
-                    monitoring_namespace=MONITORING_NAMESPACE,
+                    monitoring_namespace=NAMESPACE,
                     cluster_name=cluster.cluster_name,
                     region=facts.region,
                     tags=facts.tags,
@@ -188,13 +190,9 @@ class Environment(pulumi.ComponentResource):
         monitoring = Monitoring(
             f"{name}-monitoring",
             MonitoringArgs(
-                environment=facts.name,
                 region=facts.region,
                 cluster_name=cluster.cluster_name,
-                namespace=MONITORING_NAMESPACE,
-                slot_namespaces=namespaces,
-                network_cidr=str(facts.network.cidr),
-                zones=len(facts.network.zones),
+                facts=facts.monitoring,
                 watched=Watched(
                     environment=facts.name,
                     sla=facts.environment.sla,
@@ -204,8 +202,15 @@ class Environment(pulumi.ComponentResource):
                     runbooks_url=facts.monitoring.runbooks_url,
                     retention_days=facts.monitoring.retention_days,
                 ),
-                storage_gib=facts.monitoring.storage_gib,
+                database_services=[
+                    service for service, declared in facts.services.items() if Use.DATABASE in declared.uses
+                ],
+                logs_days=facts.retention.logs_days,
+                slot_namespaces=namespaces,
+                network_cidr=str(facts.network.cidr),
+                zones=len(facts.network.zones),
                 storage_class=cluster.storage_class,
+                secrets=args.secrets,
                 tags=facts.tags,
             ),
             opts=on_nodes,
@@ -220,7 +225,7 @@ class Environment(pulumi.ComponentResource):
                 "kubernetes": cluster.endpoint,
                 "database": database.endpoint,
                 "databaseReader": database.reader_endpoint,
-                "prometheus": monitoring.prometheus_url,
+                **monitoring.urls,
             },
             "cluster": cluster.cluster_name,
             "buckets": {"files": storage.files.bucket_name, "backup": storage.backup.bucket_name},
@@ -259,6 +264,19 @@ def _dns(facts: EnvironmentFacts) -> Dns:
         )
     # The facts hold at least one of the two.
     return HostedZone(zone_id=cast("str", facts.traffic.hosted_zone_id))
+
+
+def _telemetry(facts: EnvironmentFacts) -> Telemetry:
+    return Telemetry(
+        environment=facts.name,
+        traces=_collector(Part.JAEGER, "otlp-http"),
+        sampling_ratio=facts.monitoring.tracing.sampling_percent / 100,
+        apm=None if facts.monitoring.datadog is None else _collector(Part.DATADOG_AGENT, "apm"),
+    )
+
+
+def _collector(part: Part, port: str) -> Collector:
+    return Collector(namespace=part.namespace, name=part, host=part.host, port=PORTS[part][port])
 
 
 def _percent(facts: EnvironmentFacts) -> str:

@@ -42,7 +42,7 @@ class Part(StrEnum):
     @property
     def namespace(self) -> str:
         """The namespace that the part runs in."""
-        return AGENTS_NAMESPACE if self in ON_NODES else NAMESPACE
+        return AGENTS_NAMESPACE if self in READS_NODES else NAMESPACE
 
     @property
     def host(self) -> str:
@@ -57,6 +57,9 @@ class Part(StrEnum):
 
 ON_NODES: Final = frozenset({Part.FILEBEAT, Part.DATADOG_AGENT})
 """What runs once on every node."""
+
+READS_NODES: Final = frozenset({Part.FILEBEAT})
+"""What needs files of its node, which no restricted namespace lets a pod have."""
 
 DATADOG: Final = frozenset({Part.DATADOG_AGENT, Part.DATADOG_CLUSTER_AGENT})
 """What runs only where the stack turns Datadog on."""

@@ -1,19 +1,29 @@
 """The monitoring stack of one environment (the operations page, "Monitoring Stack")."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
 from components import hardening
+from components.monitoring.alerting import Alertmanager, AlertmanagerArgs
+from components.monitoring.apm import Datadog, DatadogArgs
+from components.monitoring.elasticsearch import Elasticsearch, ElasticsearchArgs
+from components.monitoring.elasticsearch_configuration import User
+from components.monitoring.grafana import Grafana, GrafanaArgs
+from components.monitoring.logging import Logging, LoggingArgs
 from components.monitoring.metrics import Prometheus, PrometheusArgs
+from components.monitoring.oncall import OnCall, OnCallArgs
 from components.monitoring.rules import Watched
+from components.monitoring.tracing import Jaeger, JaegerArgs
 from components.monitoring.workload import Place
 from operations import versions
-from operations.monitoring import Part
+from operations.monitoring import AGENTS_NAMESPACE, NAMESPACE, Part
+from operations.monitoring import Monitoring as MonitoringFacts
+from operations.priorities import Priority
 from operations.slots import Slot
 
 core = kubernetes.core.v1
@@ -31,85 +41,208 @@ Source: https://docs.aws.amazon.com/eks/latest/userguide/community-addons.html""
 
 @dataclass(frozen=True, kw_only=True)
 class MonitoringArgs:
-    """What is monitored and how much of it is kept."""
+    """What is monitored, how much of it is kept, and who hears of it.
 
-    environment: str
+    Raises:
+        ValueError: a secret that the facts ask for is not among the secrets.
+    """
+
     region: str
     cluster_name: pulumi.Input[str]
-    namespace: str
+    facts: MonitoringFacts
+    """The sizes of the parts, and whom they reach."""
+    watched: Watched
+    """What alerts and dashboards are about; it names the environment."""
+    database_services: Collection[str]
+    """Those of the watched services that use the database."""
+    logs_days: int
+    """Age up to which log lines are kept, and no longer."""
     slot_namespaces: Mapping[Slot, pulumi.Input[str]]
     """Namespaces of the application, once they exist."""
     network_cidr: str
     """The VPC that nodes and API server have their addresses from."""
     zones: int
     """Zones the nodes are in: 2 or 3."""
-    watched: Watched
-    """What the rules are about."""
-    storage_gib: int
-    """Volume of each replica of Prometheus."""
     storage_class: pulumi.Input[str]
+    secrets: Mapping[str, pulumi.Output[str]]
+    """Values by name, at least of those that the facts ask for."""
     tags: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if missing := sorted(self.facts.secrets.keys() - self.secrets.keys()):
+            raise ValueError(
+                f"{self.facts.secrets[missing[0]]} takes the secret {missing[0]}, which is not given"
+            )
 
 
 class Monitoring(pulumi.ComponentResource):
-    """A closed namespace with Prometheus in it, and the exporters that Prometheus reads."""
+    """Metrics, alerts, on-call, dashboards, logs, traces and APM of one environment, in two closed namespaces.
 
-    namespace: pulumi.Output[str]
-    """The namespace, once it exists."""
-    prometheus_url: pulumi.Output[str]
-    """Where Prometheus answers within the cluster."""
+    `monitoring` refuses every pod that is not restricted; `node-agents` holds what reads its node's files. Nothing in
+    either is reached from outside the cluster but by `kubectl port-forward`.
+    """
+
+    urls: Mapping[str, pulumi.Output[str]]
+    """Where the parts answer that a person or a program asks, within the cluster, by part."""
 
     def __init__(self, name: str, args: MonitoringArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("quikapp:monitoring:Monitoring", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
-        namespace = core.Namespace(
-            f"{name}-namespace",
-            metadata=meta.ObjectMetaArgs(
-                name=args.namespace, labels=hardening.namespace_labels("restricted")
+        self.name: Final = name
+        self.args: Final = args
+        self.child: Final = pulumi.ResourceOptions(parent=self)
+        self._exporters()
+        facts, environment = args.facts, args.watched.environment
+        self.place: Final = Place(
+            slot_namespaces=args.slot_namespaces,
+            network_cidr=args.network_cidr,
+            zones=args.zones,
+            storage_class=args.storage_class,
+            parts=facts.parts,
+            after=[
+                *self._namespace(NAMESPACE, "restricted"),
+                *self._namespace(AGENTS_NAMESPACE, "privileged"),
+            ],
+        )
+
+        prometheus = Prometheus(
+            f"{name}-{Part.PROMETHEUS}",
+            PrometheusArgs(
+                place=self.place,
+                watched=args.watched,
+                external_labels={"environment": environment, "region": args.region},
+                storage_gib=facts.storage_gib,
             ),
-            opts=child,
+            opts=self.child,
+        )
+        alertmanager = self._alertmanager()
+        elasticsearch = Elasticsearch(
+            f"{name}-{Part.ELASTICSEARCH}",
+            ElasticsearchArgs(
+                place=self.place,
+                environment=environment,
+                nodes=facts.elasticsearch.nodes,
+                size=facts.size(Part.ELASTICSEARCH),
+                storage_gib=facts.elasticsearch.storage_gib,
+                retention_days=args.logs_days,
+            ),
+            opts=self.child,
+        )
+        Logging(
+            f"{name}-logging",
+            LoggingArgs(
+                place=self.place,
+                environment=environment,
+                retention_days=args.logs_days,
+                logstash_replicas=facts.replicas(Part.LOGSTASH),
+                logstash=elasticsearch.access(User.LOGSTASH),
+                kibana=elasticsearch.access(User.KIBANA),
+            ),
+            opts=self.child,
+        )
+        jaeger = Jaeger(
+            f"{name}-{Part.JAEGER}",
+            JaegerArgs(
+                # It ends at once where it finds no storage.
+                place=replace(self.place, after=[*self.place.after, elasticsearch]),
+                storage=facts.tracing.storage,
+                replicas=facts.replicas(Part.JAEGER),
+                elasticsearch=elasticsearch.access(User.JAEGER),
+                index_replicas=min(facts.elasticsearch.nodes - 1, 1),
+            ),
+            opts=self.child,
+        )
+        grafana = Grafana(
+            f"{name}-{Part.GRAFANA}",
+            GrafanaArgs(
+                place=self.place,
+                watched=args.watched,
+                database_services=args.database_services,
+                sign_in=facts.sign_in,
+                client_secret=None if facts.sign_in is None else args.secrets["grafana-client-secret"],
+                elasticsearch=elasticsearch.access(User.GRAFANA),
+            ),
+            opts=self.child,
+        )
+        if facts.datadog is not None:
+            Datadog(
+                f"{name}-datadog",
+                DatadogArgs(
+                    place=self.place,
+                    environment=environment,
+                    cluster_name=args.cluster_name,
+                    datadog=facts.datadog,
+                    api_key=args.secrets["datadog-api-key"],
+                    cluster_agent_replicas=facts.replicas(Part.DATADOG_CLUSTER_AGENT),
+                ),
+                opts=self.child,
+            )
+        self.urls = {
+            Part.PROMETHEUS: prometheus.url,
+            Part.ALERTMANAGER: alertmanager.url,
+            Part.GRAFANA: grafana.url,
+            Part.JAEGER: jaeger.url,
+        }
+        self.register_outputs({"urls": self.urls})
+
+    def _exporters(self) -> None:
+        for exporter, version in EXPORTERS.items():
+            aws.eks.Addon(
+                f"{self.name}-{exporter}",
+                addon_name=exporter,
+                addon_version=version,
+                cluster_name=self.args.cluster_name,
+                region=self.args.region,
+                resolve_conflicts_on_create="OVERWRITE",
+                resolve_conflicts_on_update="OVERWRITE",
+                tags={**self.args.tags, "Name": exporter},
+                opts=self.child,
+            )
+
+    def _namespace(
+        self, namespace: str, standard: Literal["restricted", "privileged"]
+    ) -> list[pulumi.Resource]:
+        """A namespace in which nobody talks to anybody but the resolver before a policy says so."""
+        logical = self.name if namespace == NAMESPACE else f"{self.name}-{namespace}"
+        made = core.Namespace(
+            f"{logical}-namespace",
+            metadata=meta.ObjectMetaArgs(name=namespace, labels=hardening.namespace_labels(standard)),
+            opts=self.child,
         )
         closed = [
             networking.NetworkPolicy(
-                f"{name}-{purpose}",
-                metadata=meta.ObjectMetaArgs(name=purpose, namespace=args.namespace),
+                f"{logical}-{purpose}",
+                metadata=meta.ObjectMetaArgs(name=purpose, namespace=namespace),
                 spec=spec,
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[namespace]),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[made]),
             )
             for purpose, spec in (
                 ("deny-all", hardening.deny_all()),
                 ("resolve-names", hardening.resolve_names()),
             )
         ]
-        for exporter, version in EXPORTERS.items():
-            aws.eks.Addon(
-                f"{name}-{exporter}",
-                addon_name=exporter,
-                addon_version=version,
-                cluster_name=args.cluster_name,
-                region=args.region,
-                resolve_conflicts_on_create="OVERWRITE",
-                resolve_conflicts_on_update="OVERWRITE",
-                tags={**args.tags, "Name": exporter},
-                opts=child,
+        return [made, *closed]
+
+    def _alertmanager(self) -> Alertmanager:
+        """Alertmanager, and in an environment that pages the people whom it may call."""
+        facts, secrets, environment = self.args.facts, self.args.secrets, self.args.watched.environment
+        keys: Mapping[Priority, pulumi.Output[str]] = {}
+        if facts.paging is not None:
+            on_call = OnCall(
+                f"{self.name}-on-call",
+                OnCallArgs(environment=environment, paging=facts.paging, token=secrets["pagerduty-token"]),
+                opts=self.child,
             )
-        prometheus = Prometheus(
-            f"{name}-prometheus",
-            PrometheusArgs(
-                place=Place(
-                    slot_namespaces=args.slot_namespaces,
-                    network_cidr=args.network_cidr,
-                    zones=args.zones,
-                    storage_class=args.storage_class,
-                    parts=frozenset({Part.PROMETHEUS}),
-                    after=[namespace, *closed],
-                ),
-                external_labels={"environment": args.environment, "region": args.region},
-                watched=args.watched,
-                storage_gib=args.storage_gib,
+            keys = on_call.integration_keys
+        return Alertmanager(
+            f"{self.name}-{Part.ALERTMANAGER}",
+            AlertmanagerArgs(
+                place=self.place,
+                environment=environment,
+                replicas=facts.replicas(Part.ALERTMANAGER),
+                slack_token=secrets["slack-token"],
+                paging=facts.paging,
+                integration_keys=keys,
+                heartbeat_url=None if facts.paging is None else secrets["heartbeat-url"],
             ),
-            opts=child,
+            opts=self.child,
         )
-        self.namespace = namespace.metadata.apply(lambda _: args.namespace)
-        self.prometheus_url = prometheus.url
-        self.register_outputs({"namespace": self.namespace, "prometheus_url": self.prometheus_url})

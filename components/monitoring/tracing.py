@@ -139,7 +139,6 @@ def _configuration(store: Configuration, *, processors: Configuration) -> Config
         "receivers": {
             "otlp": {
                 "protocols": {
-                    "grpc": {"endpoint": everywhere("otlp-grpc")},
                     "http": {"endpoint": everywhere("otlp-http")},
                 }
             }
@@ -176,7 +175,7 @@ class Jaeger(Workload):
     """Jaeger as one Deployment, and beside Elasticsearch a job that deletes old traces each night."""
 
     otlp_endpoint: pulumi.Output[str]
-    """Where the application sends spans by OTLP over gRPC."""
+    """Where the application sends spans by OTLP over HTTP."""
     url: pulumi.Output[str]
     """Where Grafana asks for traces."""
 
@@ -189,7 +188,8 @@ class Jaeger(Workload):
         super().__init__(name, Part.JAEGER, versions.JAEGER_IMAGE, place, opts)
         self.account()
         self.traffic()
-        self.service("otlp-grpc", "otlp-http", "query", "metrics")
+        self.service("otlp-http", "query")
+        self.service("metrics", headless=True)
         self.disruption_budget()
         password = None if access is None else self.secret({"password": access.password})
         config = self.config(_files(access, args.index_replicas))
@@ -220,7 +220,7 @@ class Jaeger(Workload):
         if access is not None and password is not None:
             self._cleaner(access, config, password)
         host = deployment.metadata.apply(lambda _: Part.JAEGER.host)
-        self.otlp_endpoint = pulumi.Output.format("http://{0}:{1}", host, _PORTS["otlp-grpc"])
+        self.otlp_endpoint = pulumi.Output.format("http://{0}:{1}", host, _PORTS["otlp-http"])
         self.url = pulumi.Output.format("http://{0}:{1}", host, _PORTS["query"])
         self.register_outputs({"otlp_endpoint": self.otlp_endpoint, "url": self.url})
 

@@ -228,10 +228,7 @@ def test_the_api_key_and_the_token_are_in_secrets_and_nowhere_in_plain_text(
     assert [secret.inputs["stringData"] for secret in made.of(SECRET)] == [
         {"api-key": API_KEY, "token": token}
     ] * 2
-    assert {secret.inputs["metadata"]["namespace"] for secret in made.of(SECRET)} == {
-        "monitoring",
-        "node-agents",
-    }
+    assert {secret.inputs["metadata"]["namespace"] for secret in made.of(SECRET)} == {"monitoring"}
 
 
 def test_the_token_is_made_by_chance_and_as_long_as_the_agents_want_it(made: Recording[Datadog]) -> None:
@@ -262,7 +259,7 @@ def test_every_variable_is_a_key_of_a_secret_or_says_where_the_pod_is(made: Reco
 
 def test_an_agent_runs_on_every_node_whatever_its_taints(made: Recording[Datadog]) -> None:
     agents = made.one(DAEMON_SET)
-    assert agents.inputs["metadata"]["namespace"] == "node-agents"
+    assert agents.inputs["metadata"]["namespace"] == "monitoring"
     assert pod(made, DAEMON_SET)["tolerations"] == [{"operator": "Exists"}]
     assert "topologySpreadConstraints" not in pod(made, DAEMON_SET)
     assert "nodeSelector" not in pod(made, DAEMON_SET)
@@ -381,7 +378,7 @@ def test_each_role_is_given_to_the_account_of_its_own_agent(made: Recording[Data
         (binding.inputs["roleRef"]["kind"], binding.inputs["roleRef"]["name"]): binding.inputs["subjects"]
         for binding in [*made.of(CLUSTER_BINDING), *made.of(BINDING)]
     }
-    agent = {"kind": "ServiceAccount", "name": "datadog-agent", "namespace": "node-agents"}
+    agent = {"kind": "ServiceAccount", "name": "datadog-agent", "namespace": "monitoring"}
     cluster_agent = {"kind": "ServiceAccount", "name": "datadog-cluster-agent", "namespace": "monitoring"}
     assert given == {
         ("ClusterRole", "datadog-agent"): [agent],
@@ -398,10 +395,10 @@ def test_each_role_is_given_to_the_account_of_its_own_agent(made: Recording[Data
 def test_a_slots_pod_reaches_the_agent_of_its_own_node(made: Recording[Datadog]) -> None:
     service = of_part(made, SERVICE, "datadog-agent").inputs
     assert service["metadata"]["name"] == "datadog-agent"
-    assert service["metadata"]["namespace"] == "node-agents"
+    assert service["metadata"]["namespace"] == "monitoring"
     assert service["spec"]["internalTrafficPolicy"] == "Local"
     assert [(port["name"], port["port"]) for port in service["spec"]["ports"]] == [("apm", 8126)]
-    assert made.value(made.result.agent_host) == "datadog-agent.node-agents.svc"
+    assert made.value(made.result.agent_host) == "datadog-agent.monitoring.svc"
 
     (rule,) = of_part(made, POLICY, "datadog-agent").inputs["spec"]["ingress"]
     assert [port["port"] for port in rule["ports"]] == [8126]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import pulumi
 import pytest
@@ -13,7 +14,7 @@ from components.environment import DRAIN_SECONDS, Environment, EnvironmentArgs
 from operations.environments import EnvironmentName
 from operations.facts import EnvironmentFacts
 from operations.slots import Slot
-from tests.unit.components.recording import Recording, record
+from tests.unit.components.recording import Recording, Resource, record
 from tests.unit.stack_configuration import SECRETS, configuration, document, secret_keys
 
 HIDDEN = "a-secret-that-must-never-show"
@@ -22,6 +23,9 @@ DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 STATEFUL_SET = "kubernetes:apps/v1:StatefulSet"
 AUTOSCALER = "kubernetes:autoscaling/v2:HorizontalPodAutoscaler"
 DISRUPTION_BUDGET = "kubernetes:policy/v1:PodDisruptionBudget"
+DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
+NAMESPACE = "kubernetes:core/v1:Namespace"
+NETWORK_POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
 LISTENER_RULE = "aws:lb/listenerRule:ListenerRule"
 SECURITY_GROUP = "aws:ec2/securityGroup:SecurityGroup"
 SECURITY_RULE = "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule"
@@ -52,6 +56,12 @@ def environment(facts: EnvironmentFacts) -> Environment:
     for name, value in built.outputs.items():
         pulumi.export(name, value)
     return built
+
+
+def of_slots(recorded: Recording[Environment]) -> list[Resource]:
+    """The Deployments of the application."""
+    namespaces = {slot.namespace for slot in Slot}
+    return [item for item in recorded.of(DEPLOYMENT) if item.inputs["metadata"]["namespace"] in namespaces]
 
 
 def test_every_resource_carries_the_tags_of_cost_and_ownership_reports(
@@ -155,7 +165,7 @@ def test_both_slots_hold_every_service_at_their_own_version(
 ) -> None:
     images = {
         (item.inputs["metadata"]["namespace"], container["name"], container["image"].rsplit(":", 1)[1])
-        for item in recorded.of(DEPLOYMENT)
+        for item in of_slots(recorded)
         for container in item.inputs["spec"]["template"]["spec"]["containers"]
     }
     assert images == {
@@ -201,7 +211,7 @@ def test_a_pod_serves_on_for_longer_than_its_target_takes_to_leave(recorded: Rec
     delays = {group.inputs["deregistrationDelay"] for group in recorded.of("aws:lb/targetGroup:TargetGroup")}
     assert len(delays) == 1
     assert int(delays.pop()) < DRAIN_SECONDS
-    for deployment in recorded.of(DEPLOYMENT):
+    for deployment in of_slots(recorded):
         pod = deployment.inputs["spec"]["template"]["spec"]
         assert pod["terminationGracePeriodSeconds"] > DRAIN_SECONDS
 
@@ -223,6 +233,137 @@ def test_pods_come_after_the_pool_of_nodes_and_leave_before_it(recorded: Recordi
     pool = recorded.one("kubernetes:karpenter.sh/v1:NodePool").urn
     homes = [*recorded.of("quikapp:slots:Slot"), *recorded.of("quikapp:monitoring:Monitoring")]
     assert [home.name for home in homes if pool not in home.dependencies] == []
+
+
+def opened(recorded: Recording[Environment], direction: str) -> set[tuple[str, str, str, str, int]]:
+    """What network policies open between pods: namespace and name of who has it opened, and of the other; the port."""
+    return {
+        (
+            item.inputs["metadata"]["namespace"],
+            item.inputs["spec"]["podSelector"]["matchLabels"]["app.kubernetes.io/name"],
+            peer["namespaceSelector"]["matchLabels"]["kubernetes.io/metadata.name"],
+            peer["podSelector"].get("matchLabels", {}).get("app.kubernetes.io/name", "*"),
+            port["port"],
+        )
+        for item in recorded.of(NETWORK_POLICY)
+        for rule in item.inputs["spec"].get(direction, [])
+        for peer in rule.get("from" if direction == "ingress" else "to", [])
+        if "namespaceSelector" in peer and "matchLabels" in item.inputs["spec"]["podSelector"]
+        for port in rule.get("ports", [])
+    }
+
+
+def test_every_connection_that_one_end_opens_the_other_opens_too(recorded: Recording[Environment]) -> None:
+    """But for the add-ons, whose namespaces are not ours, and the scraped slots, which Prometheus reaches as a whole."""
+    ours = {item.inputs["metadata"]["name"] for item in recorded.of(NAMESPACE)}
+    out = {flow for flow in opened(recorded, "egress") if flow[2] in ours}
+    into = opened(recorded, "ingress")
+    assert out, "parts talk to each other"
+    deaf = [flow for flow in out if not _answered(flow, into)]
+    assert deaf == [], "nobody lets these in"
+    silent = [flow for flow in into if not _answered(flow, out) and flow[3] != "prometheus"]
+    assert silent == [], "nobody may send these"
+
+
+def _answered(flow: tuple[str, str, str, str, int], others: set[tuple[str, str, str, str, int]]) -> bool:
+    """Whether the other end of a connection is open, for this pod or for all of its namespace."""
+    here, name, there, other, port = flow
+    return any(
+        (namespace, peer_namespace, at) == (there, here, port)
+        and who in {other, "*"} | ({who} if other == "*" else set())
+        and peer in {name, "*"}
+        for namespace, who, peer_namespace, peer, at in others
+    )
+
+
+def test_the_whole_monitoring_stack_is_there_and_nothing_that_the_stack_file_leaves_out(
+    recorded: Recording[Environment], facts: EnvironmentFacts
+) -> None:
+    placed = {
+        (item.inputs["metadata"]["namespace"], item.inputs["metadata"]["name"])
+        for token in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET)
+        for item in recorded.of(token)
+        if item.inputs["metadata"]["namespace"] not in {slot.namespace for slot in Slot}
+    }
+    always = {
+        ("monitoring", "prometheus"),
+        ("monitoring", "alertmanager"),
+        ("monitoring", "grafana"),
+        ("monitoring", "jaeger"),
+        ("monitoring", "elasticsearch"),
+        ("monitoring", "logstash"),
+        ("monitoring", "kibana"),
+        ("node-agents", "filebeat"),
+    }
+    datadog = {("monitoring", "datadog-agent"), ("monitoring", "datadog-cluster-agent")}
+    assert placed == always | (datadog if facts.name in ("staging", "live") else set())
+
+
+def test_only_live_can_reach_pagerduty(recorded: Recording[Environment], facts: EnvironmentFacts) -> None:
+    made = [resource.token for resource in recorded.resources if resource.package == "pagerduty"]
+    mentioned = [
+        resource.urn
+        for resource in recorded.of("kubernetes:core/v1:ConfigMap")
+        if any("pagerduty_configs" in text for text in resource.inputs["data"].values())
+    ]
+    assert (bool(made), bool(mentioned)) == ((True, True) if facts.name == "live" else (False, False))
+
+
+def test_the_pods_that_alerts_miss_are_those_that_are_declared(
+    recorded: Recording[Environment], facts: EnvironmentFacts
+) -> None:
+    declared = {
+        item.inputs["metadata"]["name"]: item.inputs["spec"]["replicas"]
+        for token in (DEPLOYMENT, STATEFUL_SET)
+        for item in recorded.of(token)
+        if item.inputs["metadata"]["namespace"] == "monitoring"
+    }
+    assert declared == {
+        part: facts.monitoring.replicas(part) for part in facts.monitoring.parts if part in declared
+    }
+    kinds = {
+        item.inputs["metadata"]["name"]: item.token.rpartition(":")[2].lower()
+        for token in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET)
+        for item in recorded.of(token)
+    }
+    (rules,) = [
+        resource.inputs["data"]["rules.json"]
+        for resource in recorded.of("kubernetes:core/v1:ConfigMap")
+        if "rules.json" in resource.inputs["data"]
+    ]
+    for part in facts.monitoring.parts:
+        assert f'{kinds[part]}=\\"{part}\\"' in rules, part
+
+
+def pods_of(
+    recorded: Recording[Environment],
+) -> Iterator[tuple[str, list[dict[str, Any]], list[dict[str, Any]]]]:
+    """Of every workload its URN, its containers, and those that run before them."""
+    for token in (DEPLOYMENT, STATEFUL_SET, DAEMON_SET):
+        for item in recorded.of(token):
+            pod = item.inputs["spec"]["template"]["spec"]
+            yield item.urn, pod["containers"], pod.get("initContainers") or []
+
+
+def test_no_image_is_without_an_exact_version(recorded: Recording[Environment]) -> None:
+    images = {
+        str(container["image"]) for _, main, before in pods_of(recorded) for container in [*main, *before]
+    }
+    assert [image for image in images if not re.search(r":v?\d+\.\d+\.\d+(-[\w.]+)?$", image)] == []
+
+
+def test_every_container_has_limits_and_probes_and_no_privilege(recorded: Recording[Environment]) -> None:
+    for urn, main, before in pods_of(recorded):
+        for container in [*main, *before]:
+            where = f"{urn} {container['name']}"
+            resources, security = container["resources"], container["securityContext"]
+            assert "memory" in resources["limits"], where
+            assert set(resources["requests"]) == {"cpu", "memory"}, where
+            assert security["allowPrivilegeEscalation"] is False, where
+            assert security["readOnlyRootFilesystem"] is True, where
+            assert security["capabilities"]["drop"] == ["ALL"], where
+        for container in main:
+            assert {"livenessProbe", "readinessProbe"} <= set(container), urn
 
 
 def test_a_firewall_stands_before_staging_and_live(

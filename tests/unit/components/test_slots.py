@@ -123,7 +123,7 @@ def egress(recording: Recording[Slot], policy: str) -> list[tuple[str, int]]:
 
 JAEGER = Collector(namespace="monitoring", name="jaeger", host="jaeger.monitoring.svc", port=4318)
 AGENT = Collector(
-    namespace="node-agents", name="datadog-agent", host="datadog-agent.node-agents.svc", port=8126
+    namespace="monitoring", name="datadog-agent", host="datadog-agent.monitoring.svc", port=8126
 )
 TRACED = Telemetry(environment="live", traces=JAEGER, sampling_ratio=0.05)
 
@@ -165,7 +165,7 @@ def test_a_service_is_told_of_datadogs_agent_where_there_is_one(record: Record) 
     recording = record(building(telemetry=replace(TRACED, apm=AGENT)))
     told = {name: value for name, value in environment(recording, "web").items() if name.startswith("DD")}
     assert told == {
-        "DD_AGENT_HOST": "datadog-agent.node-agents.svc",
+        "DD_AGENT_HOST": "datadog-agent.monitoring.svc",
         "DD_TRACE_AGENT_PORT": "8126",
         "DD_ENV": "live",
         "DD_SERVICE": "web",
@@ -173,7 +173,7 @@ def test_a_service_is_told_of_datadogs_agent_where_there_is_one(record: Record) 
     }
     assert reached(recording, "web") == [
         ("monitoring", "jaeger", 4318),
-        ("node-agents", "datadog-agent", 8126),
+        ("monitoring", "datadog-agent", 8126),
     ]
 
 

@@ -172,7 +172,6 @@ def test_everything_that_the_configuration_uses_is_defined_and_the_other_way_rou
 )
 def test_it_listens_where_its_service_says_and_nowhere_else(config: Mapping[str, Any]) -> None:
     assert config["receivers"]["otlp"]["protocols"] == {
-        "grpc": {"endpoint": "0.0.0.0:4317"},
         "http": {"endpoint": "0.0.0.0:4318"},
     }
     query = config["extensions"]["jaeger_query"]
@@ -307,16 +306,19 @@ def test_slots_send_spans_grafana_asks_prometheus_scrapes_and_nobody_else(record
         for namespace in ("quikapp-blue", "quikapp-green")
     ]
     assert ports(made.one(POLICY), "ingress") == {
-        4317: slots,
         4318: slots,
         16686: [peer("grafana")],
         8888: [peer("prometheus")],
     }
-    assert {port["name"]: port["port"] for port in made.one(SERVICE).inputs["spec"]["ports"]} == {
-        "otlp-grpc": 4317,
-        "otlp-http": 4318,
-        "query": 16686,
-        "metrics": 8888,
+    listening = {
+        service.inputs["metadata"]["name"]: {
+            port["name"]: port["port"] for port in service.inputs["spec"]["ports"]
+        }
+        for service in made.of(SERVICE)
+    }
+    assert listening == {
+        "jaeger": {"otlp-http": 4318, "query": 16686},
+        "jaeger-replicas": {"metrics": 8888},
     }
 
 
@@ -328,7 +330,7 @@ def test_it_reaches_elasticsearch_only_where_traces_are_kept_there(record: Recor
 
 def test_it_says_where_spans_go_and_where_grafana_asks(record: Record) -> None:
     made = kept_in_memory(record)
-    assert made.value(made.result.otlp_endpoint) == "http://jaeger.monitoring.svc:4317"
+    assert made.value(made.result.otlp_endpoint) == "http://jaeger.monitoring.svc:4318"
     assert made.value(made.result.url) == "http://jaeger.monitoring.svc:16686"
 
 
@@ -377,10 +379,11 @@ def test_the_cleaner_reaches_elasticsearch_and_nothing_else(record: Record) -> N
     assert ports(into, "ingress") == {9200: [{"podSelector": {"matchLabels": mine}}]}
 
 
-def test_neither_the_service_nor_the_budget_takes_the_cleaner_for_jaeger(record: Record) -> None:
+def test_neither_a_service_nor_the_budget_takes_the_cleaner_for_jaeger(record: Record) -> None:
     made = kept_in_elasticsearch(record)
     carried = cleaner(made)["jobTemplate"]["spec"]["template"]["metadata"]["labels"]
-    assert not made.one(SERVICE).inputs["spec"]["selector"].items() <= carried.items()
+    for service in made.of(SERVICE):
+        assert not service.inputs["spec"]["selector"].items() <= carried.items()
     assert not made.one(BUDGET).inputs["spec"]["selector"]["matchLabels"].items() <= carried.items()
 
 
@@ -396,4 +399,4 @@ def test_pods_wait_for_what_they_need(record: Record) -> None:
 def test_a_stack_without_elasticsearch_in_its_list_opens_nothing_to_it(record: Record) -> None:
     place = replace(PLACE, parts=frozenset({Part.JAEGER, Part.GRAFANA}))
     made = record(lambda: Jaeger("jaeger", JaegerArgs(place=place, storage=TraceStorage.MEMORY, replicas=1)))
-    assert set(ports(made.one(POLICY), "ingress")) == {4317, 4318, 16686}
+    assert set(ports(made.one(POLICY), "ingress")) == {4318, 16686}
