@@ -128,7 +128,7 @@ class Alertmanager(Workload):
                 f"--config.file={CONFIG_PATH}/{CONFIG_FILE}",
                 f"--storage.path={DATA_PATH}",
                 f"--data.retention={promql_duration(RETENTION)}",
-                *_cluster(replicas),
+                *cluster_flags(replicas),
             ],
             env=[
                 core.EnvVarArgs(
@@ -160,7 +160,7 @@ def _credentials(args: AlertmanagerArgs) -> Mapping[str, pulumi.Input[str]]:
     }
 
 
-def _cluster(replicas: int) -> Iterator[str]:
+def cluster_flags(replicas: int) -> Iterator[str]:
     """How the peers find each other; one alone listens for none.
 
     A peer that is gone for five minutes comes back under another address, so nobody looks for it at the old one.

@@ -81,6 +81,9 @@ def pace(route: Route) -> Pace:
     inhibits do not come at all. An incident that was closed by hand while its alert still fires opens anew after the
     severity's resolution time. A review hears at once of the first alert after a quiet time, then once a day or week of
     everything.
+
+    An interval is longer than the last of five peers waits for its turn, 15 s for each before it: a peer that acts on
+    what it saw a whole interval ago would open again what another has resolved meanwhile.
     """
     if route.review is not None:
         every = _REVIEW_EVERY[route.review]
@@ -89,7 +92,7 @@ def pace(route: Route) -> Pace:
     again = OBJECTIVES[route.opens].resolution
     if again is None:
         raise ValueError(f"{route.title} has neither a review nor a time in which it is resolved")
-    return Pace(wait=timedelta(seconds=20), interval=timedelta(minutes=1), repeat=again)
+    return Pace(wait=timedelta(seconds=20), interval=timedelta(seconds=90), repeat=again)
 
 
 HEARTBEAT_PACE: Final = Pace(

@@ -58,20 +58,21 @@ def alertmanager(
     *,
     clustered: bool = False,
 ) -> Generator[str]:
-    """Run a single Alertmanager and yield its URL.
+    """Run an Alertmanager and yield its URL. It has no peers unless the flags name them.
 
     Args:
         directory: holds the configuration, the files and the data; it exists.
         config: as Alertmanager reads it. The files it names are relative to the directory.
         files: further files, such as templates and credentials, by name.
-        flags: further flags.
+        flags: further flags; `--cluster.listen-address` among them takes the place of `clustered`.
         clustered: whether it looks out for peers, of which it has none.
     """
+    gossip = f"--cluster.listen-address={'127.0.0.1:0' if clustered else ''}"
     command = [
         str(ensure(ToolSet.ALERTMANAGER)["alertmanager"]),
         f"--config.file={_laid(directory, 'alertmanager.json', config, files)}",
         f"--storage.path={directory / 'data'}",
-        f"--cluster.listen-address={'127.0.0.1:0' if clustered else ''}",
+        *([] if any(flag.startswith("--cluster.listen-address=") for flag in flags) else [gossip]),
         "--web.listen-address=127.0.0.1:0",
         *flags,
     ]

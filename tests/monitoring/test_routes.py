@@ -75,9 +75,9 @@ OUT_OF_HOURS = [
 
 PACES: dict[str, tuple[list[str], str, str, str]] = {
     "heartbeat": (["alertname"], "1s", "1m", "4m"),
-    "pagerduty-p1": (["priority"], "20s", "1m", "1h"),
-    "pagerduty-p2": (["priority"], "20s", "1m", "4h"),
-    "slack-incidents": (["priority"], "20s", "1m", "4h"),
+    "pagerduty-p1": (["priority"], "20s", "90s", "1h"),
+    "pagerduty-p2": (["priority"], "20s", "90s", "4h"),
+    "slack-incidents": (["priority"], "20s", "90s", "4h"),
     "slack-alerts-daily": (["priority"], "5m", "1d", "23h"),
     "slack-alerts-weekly": (["priority"], "5m", "7d", "167h"),
 }
