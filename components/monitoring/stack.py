@@ -21,7 +21,7 @@ from components.monitoring.rules import Watched
 from components.monitoring.tracing import Jaeger, JaegerArgs
 from components.monitoring.workload import Place
 from operations import versions
-from operations.monitoring import AGENTS_NAMESPACE, NAMESPACE, Part
+from operations.monitoring import AGENTS_NAMESPACE, NAMESPACE, Part, TraceStorage
 from operations.monitoring import Monitoring as MonitoringFacts
 from operations.priorities import Priority
 from operations.slots import Slot
@@ -115,10 +115,12 @@ class Monitoring(pulumi.ComponentResource):
             opts=self.child,
         )
         alertmanager = self._alertmanager()
+        # Who does not come is not let in.
+        stores_traces = facts.tracing.storage is TraceStorage.ELASTICSEARCH
         elasticsearch = Elasticsearch(
             f"{name}-{Part.ELASTICSEARCH}",
             ElasticsearchArgs(
-                place=self.place,
+                place=self.place if stores_traces else replace(self.place, parts=facts.parts - {Part.JAEGER}),
                 environment=environment,
                 nodes=facts.elasticsearch.nodes,
                 size=facts.size(Part.ELASTICSEARCH),
