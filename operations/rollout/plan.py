@@ -22,7 +22,7 @@ UNWATCHED_INTERVALS: Final = 3
 
 WARNING_LIMIT: Final = timedelta(minutes=15)
 """How long a phase may be held by warnings, in all. That is three windows of the key metrics: what was a moment's leaves
-the window within one, what is still there after three belongs to the version. Page: "Warning", which nobody is woken for."""
+the window within one, what is still there after three belongs to the version."""
 
 BLIND_LIMIT: Final = timedelta(minutes=10)
 """How long a phase may be held by inconclusive evaluations, in all. A window must fill before there are requests to judge,

@@ -47,9 +47,9 @@ def plan(
     standby: Standby = Standby.FULL,
     sla: float | None = 99.99,
     interval: timedelta = INTERVAL,
+    drain: timedelta = timedelta(seconds=45),
     speed: int = 1,
 ) -> Plan:
-    drain = timedelta(seconds=45)
     return Plan.of(release(switch, standby), "v2.4.0", sla=sla, drain=drain, interval=interval, speed=speed)
 
 

@@ -218,7 +218,7 @@ def test_a_p99_half_as_long_again_warns_and_a_little_longer_does_not() -> None:
         Result.WARN,
         ["api: API Latency P99: 160ms is worse than the old slot's 100ms"],
     )
-    assert verdict(measured(p99=0.14), measured(95_000, p99=0.1)).result is Result.PASS
+    assert verdict(measured(p99=0.145), measured(95_000, p99=0.1)).result is Result.PASS
 
 
 def test_twice_a_p99_of_20_ms_is_no_difference_that_counts() -> None:

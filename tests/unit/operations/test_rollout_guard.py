@@ -50,6 +50,7 @@ def test_where_traffic_switches_at_once_it_is_never_shared(stable: Slot) -> None
     }
 
     assert possible == {0: {0, 100}, 100: {0, 100}}
+    assert allowed_moves(shared(stable.other, 100), stable, Switch.AT_ONCE) == (shared(stable, 100),)
 
 
 @given(st.integers(1, 100), st.sampled_from(Slot), st.sampled_from(Switch))

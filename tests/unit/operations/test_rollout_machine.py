@@ -105,7 +105,7 @@ def test_the_old_slot_stays_in_full_until_its_weight_is_verified_and_its_request
     world = World.of(plan(standby=Standby.WARM)).run()
     scaled = next(at for at, action in world.done if isinstance(action, ScaleDown))
 
-    assert scaled - world.moved_at(100) >= timedelta(seconds=45)
+    assert scaled - world.moved_at(100) == timedelta(seconds=5 + 45 + 5 + 20)  # verify, drain, confirm, scale
     before, last = [action for at, action in world.done if at <= scaled][-2:]
     assert isinstance(before, VerifyWeights)
     assert before.weights == Weights(blue=0, green=100)
@@ -129,6 +129,17 @@ def test_a_slot_is_prepared_in_full_and_moves_of_weights_change_no_sizes() -> No
 
     full, serving = SlotCapacity.FULL, SlotCapacity.SERVING
     assert list(dict.fromkeys(sizes)) == [(serving, full), (serving, serving), (full, serving)]
+
+
+def test_a_slot_has_10_minutes_to_become_healthy_and_must_be_so_at_once_before_each_further_phase() -> None:
+    world = World.of(plan()).run()
+
+    assert [action.within for _, action in world.done if isinstance(action, CheckHealth)] == [
+        minutes(10),
+        minutes(0),
+        minutes(0),
+        minutes(0),
+    ]
 
 
 def test_a_rehearsal_divides_bakes_and_limits_by_its_speed() -> None:
@@ -247,6 +258,15 @@ def test_what_is_spent_is_paid_for_the_time_nobody_watched_and_until_the_weights
 
     # Half of the traffic, 2 % of it: for 20 min unwatched, one evaluation, and the move back with its verification.
     assert world.report.spent == (minutes(20) + timedelta(seconds=15 + 20 + 5)) * 0.01
+
+
+def test_nothing_more_is_spent_once_the_weights_are_back() -> None:
+    world = baking(50, lambda _: result(Result.FAIL, error_rate=0.02))
+    world.run(lambda world: world.state.stage is Stage.CONFIRM)
+    spent = world.state.spent
+    world.hear(Failed(at=world.now, step=world.state.step, reason="timed out"))
+
+    assert world.run().report.spent == spent > timedelta()
 
 
 def test_a_slot_that_does_not_become_healthy_gets_no_traffic() -> None:
@@ -400,6 +420,28 @@ def test_a_pause_between_two_phases_stays_watched_at_the_lower_one() -> None:
     assert (world.weight, world.state.phase.weight) == (25, 25)
 
 
+def test_a_pause_while_the_slot_gets_healthy_is_not_overrun_by_its_health() -> None:
+    world = World.of(plan()).run(lambda world: world.state.stage is Stage.HEALTH)
+    checked = Done(at=world.now + SECOND, step=world.state.step)
+    world.hear(Pause(at=world.now, who="ada", reason="not before lunch"))
+
+    assert isinstance(next_action(apply(world.state, checked)), Hold)
+
+
+def test_after_a_pause_a_phase_that_was_baked_waits_for_a_pass_to_go_on() -> None:
+    world = baking(25).run(lambda world: world.state.stage is Stage.HEALTH)
+    world.hear(Pause(at=world.now, who="ada", reason="not yet"))
+    world.hear(Resume(at=world.now + SECOND, who="ada"))
+    world.gates = lambda _: result(Result.WARN)
+    for _ in range(10):
+        world.step()
+    assert (world.weight, world.state.stage) == (25, Stage.BAKE)
+
+    world.gates = lambda _: PASSES
+    world.step()
+    assert world.state.stage is Stage.HEALTH
+
+
 def test_a_pause_at_100_percent_keeps_the_old_slot_standing() -> None:
     world = World.of(plan(standby=Standby.COLD)).run(lambda world: world.state.stage is Stage.DRAIN)
     world.hear(Pause(at=world.now, who="ada", reason="keep it a while"))
@@ -525,6 +567,21 @@ def test_a_driver_killed_after_it_acted_and_before_it_said_so_takes_the_same_act
     assert world.report.outcome is Outcome.COMPLETED
     assert world.moves == [5, 5, 25, 25, 50, 50, 100, 100]
     assert world.release == World.of(plan()).run().release
+
+
+def test_an_answer_to_an_action_that_is_no_longer_wanted_changes_nothing() -> None:
+    world = baking(5).run(lambda world: world.state.stage is Stage.MOVE)
+    moved = Done(at=world.now + SECOND, step=world.state.step)
+    world.hear(Rollback(at=world.now, who="ada", reason="enough"))
+
+    assert apply(world.state, moved) is world.state
+
+
+def test_an_evaluation_that_is_told_twice_or_late_counts_once() -> None:
+    world = baking(5)
+    for lateness in (timedelta(), SECOND):
+        late = Observed(at=world.now - lateness, step=world.state.step, verdict=result(Result.FAIL))
+        assert apply(world.state, late) is world.state
 
 
 @pytest.mark.parametrize(
