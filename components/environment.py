@@ -178,6 +178,8 @@ class Environment(pulumi.ComponentResource):
                     for service, declared in facts.services.items()
                 },
                 weights=facts.release.weights,
+                switch=facts.release.switch,
+                stable=facts.release.stable_slot,
                 namespaces=namespaces,
                 deregistration_delay_seconds=DEREGISTRATION_SECONDS,
                 waf=facts.traffic.waf,

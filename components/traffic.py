@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import pulumi
 import pulumi_aws as aws
@@ -22,6 +22,8 @@ from components.policies import Arn
 from operations.limits import LOAD_BALANCER_NAME_LENGTH, TARGET_GROUP_NAME_LENGTH
 from operations.listener_rules import CLOSED_PATHS, CLOSED_PRIORITY, path_patterns, priorities
 from operations.naming import fit, join
+from operations.release import Switch
+from operations.rollout.guard import refusal_of_move
 from operations.slots import Slot, Weights
 
 ANYWHERE: Final = "0.0.0.0/0"
@@ -117,6 +119,10 @@ class TrafficArgs:
     routes: Mapping[str, Route]
     """By the name of the service, which is the name of its Kubernetes Service in both slots."""
     weights: Weights
+    switch: Switch
+    """How the weights may move; any other move is refused, whoever asks for it."""
+    stable: Slot | None = None
+    """The slot that a rollback leads to; None: the one with the larger share in force."""
     namespaces: Mapping[Slot, pulumi.Input[str]]
     """Kubernetes namespace of each slot."""
     deregistration_delay_seconds: int
@@ -156,6 +162,9 @@ class Traffic(pulumi.ComponentResource):
         self._name = name
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
+        self._guard = pulumi.ResourceHook(
+            f"{name}-guard", self._refuse_leaps, pulumi.ResourceHookOptions(on_dry_run=True)
+        )
 
         balancer = self._load_balancer()
         self._redirect_to_https(balancer)
@@ -490,5 +499,32 @@ class Traffic(pulumi.ComponentResource):
             ],
             region=self._args.region,
             tags=self._tags(service),
-            opts=self._child,
+            opts=pulumi.ResourceOptions(
+                parent=self, hooks=pulumi.ResourceHookBinding(before_update=[self._guard])
+            ),
         ).arn
+
+    def _refuse_leaps(self, update: pulumi.ResourceHookArgs) -> None:
+        """Let no update of a listener rule, by whoever runs it, move the weights but along the ladder or back.
+
+        Raises:
+            ValueError: names the move and what is allowed; the engine then fails the update, or the preview of it.
+        """
+        now, then = _weights(update.old_inputs), _weights(update.new_inputs)
+        if now is None or then is None:
+            return
+        stable = self._args.stable or (Slot.BLUE if now.blue >= now.green else Slot.GREEN)
+        if why := refusal_of_move(now, then, stable, self._args.switch):
+            raise ValueError(why)
+
+
+def _weights(inputs: Mapping[str, Any] | None) -> Weights | None:
+    """The weights in a listener rule's inputs as the engine holds them; None where it does not share requests out.
+
+    The target groups are in the slots' order, in which they are declared: an ARN may not be known yet in a preview.
+    """
+    try:
+        blue, green = (inputs or {})["actions"][0]["forward"]["targetGroups"]
+        return Weights(blue=int(blue["weight"]), green=int(green["weight"]))
+    except (KeyError, IndexError, TypeError, ValueError):
+        return None

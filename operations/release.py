@@ -89,6 +89,8 @@ class Release(Model):
     green: SlotRelease
     standby: Standby
     switch: Switch
+    stable: Version | None = None
+    """The version that a rollback leads to. Once its slot runs another one, this names no slot any more."""
 
     @model_validator(mode="after")
     def _weights_are_whole(self) -> Self:
@@ -104,6 +106,12 @@ class Release(Model):
     def weights(self) -> Weights:
         """The shares of both slots, in percent."""
         return Weights(blue=self.blue.weight, green=self.green.weight)
+
+    @property
+    def stable_slot(self) -> Slot | None:
+        """The slot that a rollback leads to; None where the stable version is in neither slot, or in both."""
+        slots = [slot for slot in Slot if self.of(slot).version == self.stable]
+        return slots[0] if len(slots) == 1 else None
 
     def of(self, slot: Slot) -> SlotRelease:
         """Return what the slot runs."""

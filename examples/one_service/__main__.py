@@ -5,7 +5,7 @@ from ipaddress import IPv4Network as IPv4
 import pulumi
 
 from components import cluster, network, slots, traffic
-from operations.release import SlotCapacity
+from operations.release import SlotCapacity, Switch
 from operations.services import Replicas, Resources, Service
 from operations.slots import Slot, Weights
 from operations.versions import KUBERNETES
@@ -30,7 +30,7 @@ both = {slot: slots.Slot(f"{name}-{slot}", slots.SlotArgs(
 front = traffic.Traffic(name, traffic.TrafficArgs(
     prefix=name, region=region, vpc_id=net.vpc_id, public_subnet_ids=net.public_subnet_ids, cluster_name=eks.cluster_name,
     cluster_security_group_id=eks.security_group_id, domain="shop.example", dns=traffic.ExistingCertificate(certificate_arn=certificate),
-    routes={name: traffic.Route(path=shop.path, port=shop.port, health_path=shop.health_path)}, weights=Weights(blue=90, green=10),
+    routes={name: traffic.Route(path=shop.path, port=shop.port, health_path=shop.health_path)}, weights=Weights(blue=95, green=5), switch=Switch.LADDER,
     namespaces={slot: component.namespace for slot, component in both.items()}, deregistration_delay_seconds=30, waf=False,
     deletion_protection=False, log_retention_days=days, tags=tags), in_cluster)
 pulumi.export("url", front.url)

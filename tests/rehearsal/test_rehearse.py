@@ -104,8 +104,12 @@ class TestAStackThatIsUp:
             put(idle, weight=0, capacity="full")
             desk.rehearse("up", "--stack", stack)
             before = _comparable(desk, stack)
-            put(idle, weight=100)
-            put(serving, weight=0, capacity="full")
+            if release["switch"] == "ladder":
+                put(idle, weight=5)
+                put(serving, weight=95)
+            else:
+                put(idle, weight=100)
+                put(serving, weight=0, capacity="full")
             printed = desk.rehearse("up", "--stack", stack)
         finally:
             desk.edit(stack, lambda config: config.update({"quikapp:release": release}))

@@ -65,6 +65,8 @@ class Resource:
     aliases: tuple[str, ...]
     deleted_with: str
     retain_on_delete: bool
+    before_update: tuple[str, ...]
+    """Names of the hooks that may refuse an update of it."""
 
     @property
     def package(self) -> str:
@@ -89,6 +91,8 @@ class Recording(Generic[T]):
     """What the program returned."""
     stack_outputs: Properties
     """What the program exported with `pulumi.export`, resolved, secrets unwrapped."""
+    hooks: Mapping[str, pulumi.ResourceHook]
+    """The hooks that the program registered, by name."""
     _loop: asyncio.AbstractEventLoop
     _context: contextvars.Context
 
@@ -202,6 +206,8 @@ def record(build: Callable[[], T], *, preview: bool = False) -> Recording[T]:
                 monitor=monitor, engine=mocks.MockEngine(None), project=PROJECT, stack=STACK, dry_run=preview
             )
         )
+        # Bound at run time, unknown to the types: where the SDK leaves hooks for the engine to call.
+        setattr(settings.SETTINGS, "callbacks", monitor)  # noqa: B010
 
         async def run() -> None:
             results.append(build())
@@ -221,6 +227,7 @@ def record(build: Callable[[], T], *, preview: bool = False) -> Recording[T]:
         resources=sorted(monitor.recorded, key=lambda resource: (resource.token, resource.name)),
         result=results[0],
         stack_outputs=monitor.stack_outputs(),
+        hooks=monitor.hooks,
         _loop=loop,
         _context=context,
     )
@@ -234,7 +241,11 @@ class _Monitor(mocks.MockMonitor):
         self.preview = preview
         self.recorded: list[Resource] = []
         self.registered_outputs: list[tuple[str, Properties]] = []
+        self.hooks: dict[str, pulumi.ResourceHook] = {}
         self._lock = threading.Lock()
+
+    def register_resource_hook(self, hook: pulumi.ResourceHook) -> None:
+        self.hooks[hook.name] = hook
 
     def RegisterResource(self, request: Any) -> Any:
         urn = _urn(request.parent, request.type, request.name)
@@ -272,6 +283,7 @@ class _Monitor(mocks.MockMonitor):
             aliases=tuple(alias.urn or alias.spec.name for alias in request.aliases),
             deleted_with=request.deletedWith,
             retain_on_delete=request.retainOnDelete,
+            before_update=tuple(request.hooks.before_update),
         )
         with self._lock:
             self.recorded.append(resource)

@@ -4,9 +4,11 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import pulumi
 import pytest
 
 from components.traffic import ExistingCertificate, HostedZone, Route, Traffic, TrafficArgs
+from operations.release import Switch
 from operations.slots import Slot, Weights
 from tests.unit.components.conftest import Record
 from tests.unit.components.recording import Recording, Resource
@@ -41,6 +43,7 @@ ARGS = TrafficArgs(
         "web": Route(path="/", port=8080, health_path="/"),
     },
     weights=Weights(blue=95, green=5),
+    switch=Switch.LADDER,
     namespaces={slot: slot.namespace for slot in Slot},
     deregistration_delay_seconds=30,
     waf=True,
@@ -87,6 +90,90 @@ def test_every_rule_lists_both_slots_with_their_weights(record: Record, blue: in
     for service in ARGS.routes:
         assert shares(made, service) == {"blue": blue, "green": green}
         assert sum(shares(made, service).values()) == 100
+
+
+def move(
+    record: Record, now: tuple[int, int], then: tuple[int, int], switch: Switch, stable: Slot | None = None
+) -> None:
+    """Let the engine ask the guard of a rule about an update from one pair of weights, blue and green, to another."""
+    made = declare(record, replace(ARGS, switch=switch, stable=stable))
+    (name,) = rule(made, "api").before_update
+
+    def inputs(weights: tuple[int, int]) -> dict[str, Any]:
+        groups = [
+            {"arn": f"arn-{slot}", "weight": float(weight)}
+            for slot, weight in zip(Slot, weights, strict=True)
+        ]
+        return {"actions": [{"type": "forward", "forward": {"targetGroups": groups}}]}
+
+    made.hooks[name](
+        pulumi.ResourceHookArgs("urn", "id", "rule", LISTENER_RULE, inputs(then), inputs(now), None, None)
+    )
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "stable"),
+    [
+        ((100, 0), (95, 5), None),
+        ((95, 5), (75, 25), None),
+        ((75, 25), (50, 50), None),
+        ((50, 50), (0, 100), None),
+        ((5, 95), (25, 75), None),
+        ((50, 50), (100, 0), Slot.BLUE),
+        ((75, 25), (100, 0), None),
+        ((0, 100), (100, 0), Slot.BLUE),
+        ((60, 40), (100, 0), None),
+        ((95, 5), (95, 5), None),
+        ((60, 40), (60, 40), None),
+    ],
+)
+def test_weights_may_move_up_the_ladder_or_back_to_the_stable_slot(
+    record: Record, now: tuple[int, int], then: tuple[int, int], stable: Slot | None
+) -> None:
+    move(record, now, then, Switch.LADDER, stable)
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "stable", "why"),
+    [
+        ((95, 5), (50, 50), None, "green may not move from 5 % to 50 % .*0 % .*25 %"),
+        ((100, 0), (0, 100), None, "green may not move from 0 % to 100 % .*5 %"),
+        ((0, 100), (100, 0), None, "blue may not move from 0 % to 100 %"),
+        ((0, 100), (100, 0), Slot.GREEN, "blue may not move from 0 % to 100 %"),
+        ((50, 50), (75, 25), Slot.BLUE, "green may not move from 50 % to 25 %"),
+        ((60, 40), (50, 50), None, "green may not move from 40 % to 50 %"),
+    ],
+)
+def test_any_other_move_of_weights_is_refused(
+    record: Record, now: tuple[int, int], then: tuple[int, int], stable: Slot | None, why: str
+) -> None:
+    with pytest.raises(ValueError, match=why):
+        move(record, now, then, Switch.LADDER, stable)
+
+
+def test_where_traffic_switches_at_once_nothing_lies_between_the_slots(record: Record) -> None:
+    move(record, (100, 0), (0, 100), Switch.AT_ONCE)
+    move(record, (0, 100), (100, 0), Switch.AT_ONCE)
+    with pytest.raises(ValueError, match="may not move from 0 % to 5 %"):
+        move(record, (100, 0), (95, 5), Switch.AT_ONCE)
+
+
+def test_moves_are_refused_in_previews_too(record: Record) -> None:
+    made = declare(record)
+    guards = {name for service in ARGS.routes for name in rule(made, service).before_update}
+    assert guards == {"traffic-guard"}
+    options = made.hooks["traffic-guard"].opts
+    assert options is not None
+    assert options.on_dry_run
+    assert not options.ignore_errors
+
+
+def test_a_rule_that_shares_nothing_out_is_none_of_the_guard_s_business(record: Record) -> None:
+    made = declare(record)
+    closed: dict[str, Any] = {"actions": [{"type": "fixed-response"}]}
+    made.hooks["traffic-guard"](
+        pulumi.ResourceHookArgs("urn", "id", "rule", LISTENER_RULE, closed, closed, None, None)
+    )
 
 
 def test_weights_are_never_ignored(record: Record) -> None:

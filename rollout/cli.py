@@ -1,0 +1,267 @@
+"""`rollout`: a release from the idle slot to all traffic, watched all the way, and back by itself when it breaks."""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from pydantic import TypeAdapter, ValidationError
+from rich.console import Console
+
+from operations.release import Version
+from operations.rollout.actions import Outcome, Report
+from operations.rollout.events import Pause, Resume, Rollback
+from operations.rollout.plan import INTERVAL
+from rollout import report
+from rollout.desk import Desk
+from rollout.errors import RolloutError
+from rollout.picture import draw
+from rollout.record import Command, Lease
+from rollout.view import View, headline, line_of
+
+ROLLED_BACK = 3
+"""The exit code of a rollout that was taken back."""
+
+app = typer.Typer(
+    name="rollout",
+    help=__doc__,
+    epilog=(
+        "Exit codes: 0 the command did what it says, 1 it was refused or failed, 2 the command line is wrong, "
+        "3 the rollout was taken back. A driver that is interrupted or killed leaves the weights as they are: "
+        "`rollout resume` goes on, on any machine."
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+Stack = Annotated[str, typer.Option("--stack", "-s", help="The stack: Pulumi.<stack>.yaml must exist.")]
+WorkDir = Annotated[
+    Path, typer.Option("--work-dir", help="The folder with Pulumi.yaml and the stack files.", file_okay=False)
+]
+Program = Annotated[
+    Path | None, typer.Option("--program", help="The program; without it, __main__.py in the current folder.")
+]
+PrometheusUrl = Annotated[
+    str,
+    typer.Option(
+        "--prometheus",
+        help="The environment's Prometheus: kubectl -n monitoring port-forward service/prometheus 9090",
+    ),
+]
+Who = Annotated[str, typer.Option("--who", help="Who asks for it; the journal keeps it.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; the journal keeps it.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, to standard output.")]
+Picture = Annotated[
+    Path | None,
+    typer.Option("--picture", help="Where the picture goes; without it, rollout-<stack>-<version>.svg."),
+]
+
+LOCALLY = "http://localhost:9090"
+
+
+@app.command()
+def start(
+    stack: Stack,
+    version: Annotated[str, typer.Option("--version", help="What shall run, such as v2.4.0.")],
+    who: Who = "",
+    why: Annotated[str, typer.Option("--why", help="Why, such as the number of the change.")] = "",
+    prometheus: PrometheusUrl = LOCALLY,
+    work_dir: WorkDir = Path(),
+    program: Program = None,
+    speed: Annotated[
+        int, typer.Option(min=1, help="Divides bake times and limits: for rehearsals only.")
+    ] = 1,
+    interval: Annotated[
+        float, typer.Option(min=0.1, help="Seconds between two evaluations of the gates.")
+    ] = INTERVAL.total_seconds(),
+    picture: Picture = None,
+    as_json: Json = False,
+) -> None:
+    """Take a version to the idle slot and up the ladder; come back by itself when the gates fail."""
+    wanted = _version(version)
+    desk = _desk(stack, work_dir, program, prometheus)
+    with _view(as_json) as view:
+        ended = desk.begin(
+            wanted,
+            who or getpass.getuser(),
+            why or f"release of {wanted}",
+            view,
+            speed,
+            timedelta(seconds=interval),
+        )
+    _end(desk, ended, picture, as_json=as_json, wanted=Outcome.COMPLETED)
+
+
+@app.command()
+def resume(
+    stack: Stack,
+    who: Who = "",
+    prometheus: PrometheusUrl = LOCALLY,
+    work_dir: WorkDir = Path(),
+    program: Program = None,
+    picture: Picture = None,
+    as_json: Json = False,
+) -> None:
+    """Go on after a pause; or where the driver is dead, become it and go on from where it was."""
+    desk = _desk(stack, work_dir, program, prometheus)
+    with _view(as_json) as view:
+        ended = desk.take_over(Resume(at=_now(), who=who or getpass.getuser()), view)
+    if isinstance(ended, Lease):
+        _told("resume", ended, as_json=as_json)
+    else:
+        _end(desk, ended, picture, as_json=as_json, wanted=Outcome.COMPLETED)
+
+
+@app.command()
+def rollback(
+    stack: Stack,
+    reason: Reason,
+    who: Who = "",
+    prometheus: PrometheusUrl = LOCALLY,
+    work_dir: WorkDir = Path(),
+    program: Program = None,
+    picture: Picture = None,
+    as_json: Json = False,
+) -> None:
+    """Give all traffic back to the old slot: now, or after the end as long as the old slot is as it was left."""
+    desk = _desk(stack, work_dir, program, prometheus)
+    command = Rollback(at=_now(), who=who or getpass.getuser(), reason=_said(reason))
+    with _view(as_json) as view:
+        ended = desk.take_over(command, view)
+    if isinstance(ended, Lease):
+        _told("rollback", ended, as_json=as_json)
+    else:
+        _end(desk, ended, picture, as_json=as_json, wanted=Outcome.ROLLED_BACK)
+
+
+@app.command()
+def pause(
+    stack: Stack, reason: Reason, who: Who = "", work_dir: WorkDir = Path(), as_json: Json = False
+) -> None:
+    """Stay at the weights in force; what fails is still taken back."""
+    command = Pause(at=_now(), who=who or getpass.getuser(), reason=_said(reason))
+    _tell(_desk(stack, work_dir), command, as_json=as_json)
+
+
+@app.command()
+def promote(
+    stack: Stack, reason: Reason, who: Who = "", work_dir: WorkDir = Path(), as_json: Json = False
+) -> None:
+    """Go on to the next phase without the rest of this one's bake."""
+    desk = _desk(stack, work_dir)
+    _tell(desk, desk.promotion(who or getpass.getuser(), _said(reason)), as_json=as_json)
+
+
+@app.command()
+def status(stack: Stack, work_dir: WorkDir = Path(), as_json: Json = False) -> None:
+    """Say where the rollout is, who drives it, and what was decided and why."""
+    record = _desk(stack, work_dir).journal.read()
+    if as_json:
+        _print_json(report.status(stack, record, _now()))
+        return
+    console = _console()
+    if record is None:
+        console.print(f"There was no rollout of '{stack}' yet.")
+        return
+    console.print(headline(record.state, _now()))
+    if record.lease is not None:
+        expired = " [red](silent for too long: rollout resume)[/]" if record.lease.expires <= _now() else ""
+        console.print(f"driven by {record.lease.holder}{expired}")
+    elif not record.ended:
+        console.print(f"[red]nobody drives it[/]: rollout resume --stack {stack}")
+    for entry in record.state.history:
+        console.print(line_of(entry), soft_wrap=True)
+    console.print(report.summary(record), markup=False)
+
+
+@app.command(name="draw")
+def draw_(stack: Stack, work_dir: WorkDir = Path(), picture: Picture = None) -> None:
+    """Draw the latest rollout from its journal: weights, error rate and latency, and the decisions."""
+    desk = _desk(stack, work_dir)
+    _console().print(_drawn(desk, picture), soft_wrap=True)
+
+
+def _desk(stack: str, work_dir: Path, program: Path | None = None, prometheus: str = LOCALLY) -> Desk:
+    return Desk(stack, work_dir.resolve(), (program or Path("__main__.py")).resolve(), prometheus)
+
+
+def _version(text: str) -> str:
+    try:
+        return TypeAdapter[str](Version).validate_python(text)
+    except ValidationError as error:
+        raise RolloutError(
+            f"--version {text}: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
+        ) from error
+
+
+def _said(reason: str) -> str:
+    if not reason.strip():
+        raise RolloutError("--reason is empty, and the journal keeps it: say why")
+    return reason
+
+
+def _tell(desk: Desk, command: Command, *, as_json: bool) -> None:
+    _told(command.kind, desk.tell(command), as_json=as_json)
+
+
+def _told(command: str, driver: Lease, *, as_json: bool) -> None:
+    if as_json:
+        _print_json({"command": command, "told": driver.model_dump(mode="json", by_alias=True)})
+    else:
+        _console().print(f"{command}: told {driver.holder}, who hears it within seconds.")
+
+
+def _end(desk: Desk, ended: Report, picture: Path | None, *, as_json: bool, wanted: Outcome) -> None:
+    drawn = _drawn(desk, picture)
+    if as_json:
+        _print_json({**ended.model_dump(mode="json", by_alias=True), "picture": drawn})
+    elif (record := desk.journal.read()) is not None:
+        _console().print(f"\n{report.summary(record)}\nPicture: {drawn}", markup=False, soft_wrap=True)
+    if ended.outcome is not wanted:
+        raise typer.Exit(ROLLED_BACK)
+
+
+def _drawn(desk: Desk, picture: Path | None) -> str:
+    record = desk.journal.read()
+    if record is None:
+        raise RolloutError(f"there was no rollout of '{desk.stack}' yet")
+    path = picture or Path(f"rollout-{desk.stack}-{record.state.plan.version}.svg")
+    path.write_text(draw(record, f"Rollout of {record.state.plan.version} to {desk.stack}"))
+    return str(path)
+
+
+def _view(as_json: bool) -> View:
+    console = Console(stderr=True, highlight=False) if as_json else _console()
+    return View(console, live=console.is_terminal)
+
+
+def _console() -> Console:
+    return Console(highlight=False)
+
+
+def _print_json(value: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def main() -> None:
+    """Run the command line; what a person can mend is printed as it is, without a traceback, with exit code 1."""
+    try:
+        app()
+    except RolloutError as error:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", markup=False)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        Console(stderr=True, soft_wrap=True).print(
+            "interrupted: the weights stay as they are, and nobody watches them. `rollout resume` goes on."
+        )
+        sys.exit(130)

@@ -1,0 +1,157 @@
+"""The stack as a rollout moves it: updates of its configuration, previewed, limited to what they are about, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+from operations.release import Version
+from operations.rollout.actions import PrepareSlot, ScaleDown, SetWeights, release_after
+from operations.slots import Slot, Weights
+from rollout.cluster import Cluster
+from rollout.engine import Engine, Resource, Step
+from rollout.errors import PlanRefused, UpdateFailed
+from rollout.stack_file import StackFile
+
+LISTENER_RULE: Final = "aws:lb/listenerRule:ListenerRule"
+TARGET_GROUP: Final = "aws:lb/targetGroup:TargetGroup"
+KUBERNETES: Final = "pulumi:providers:kubernetes"
+SLOT: Final = "quikapp:slots:Slot"
+
+SHOWN_STEPS: Final = 10
+"""Of the steps that a refused preview contains."""
+
+
+@dataclass(frozen=True)
+class PulumiInfrastructure:
+    """One stack, its file and its cluster."""
+
+    engine: Engine
+    file: StackFile
+
+    def change(self, action: PrepareSlot | SetWeights | ScaleDown, stable: Version) -> None:
+        """Update the stack so that the action's effect is in force, and nothing else changes. See `ports`."""
+        release = release_after(self.file.release(), action).model_copy(update={"stable": stable})
+        text = self.file.with_release(release)
+        # On the way back traffic does not wait for whatever else somebody has changed in the program meanwhile: the
+        # update is limited to the listener rules.
+        old = release.stable_slot
+        back = (
+            isinstance(action, SetWeights)
+            and old is not None
+            and action.weights.of(old) == sum(action.weights.of(slot) for slot in Slot)
+        )
+        target = [rule.urn for rule in self._rules(self.engine.resources())] if back else None
+        plan = self.engine.preview(text, self.file.path.name, target)
+        others = [step for step in plan.steps if not _belongs(step, action)]
+        if others:
+            raise PlanRefused(_refusal(action, others))
+        self.file.write(text)
+        if plan.steps:
+            self.engine.up(f"rollout: {_said(action)}", target)
+
+    def weights(self) -> Weights:
+        """Return the weights that the provider has, the same in every listener rule. See `ports`."""
+        rules = self._rules(self.engine.resources())
+        self.engine.refresh([rule.urn for rule in rules])
+        return self.recorded_weights()
+
+    def recorded_weights(self) -> Weights:
+        """Return the weights in the stack's state, the same in every listener rule.
+
+        Raises:
+            UpdateFailed: there is no rule that shares requests out, or the rules differ.
+        """
+        resources = self.engine.resources()
+        slots = {
+            str(group.outputs["arn"]): slot
+            for group in resources
+            if group.type == TARGET_GROUP
+            for slot in Slot
+            if group.name.endswith(f"-{slot}")
+        }
+        found = {rule.name: _weights(rule, slots) for rule in self._rules(resources)}
+        if not found:
+            raise UpdateFailed("the stack has no listener rule that shares requests out: bring it up first")
+        if len(set(found.values())) > 1:
+            listed = ", ".join(
+                f"{name} {weights.blue}:{weights.green}" for name, weights in sorted(found.items())
+            )
+            raise UpdateFailed(f"the listener rules differ in their weights (blue:green): {listed}")
+        return next(iter(found.values()))
+
+    def ailment(self, slot: Slot) -> str | None:
+        """Return why a slot is not healthy; None if it is. See `ports`."""
+        try:
+            return self.cluster.ailment(slot)
+        except UpdateFailed as error:
+            return str(error)
+
+    @property
+    def cluster(self) -> Cluster:
+        """The stack's cluster."""
+        return Cluster(self._kubeconfig)
+
+    def drain_seconds(self) -> int:
+        """Return how long a target still gets the requests that were under way once it leaves: the longest of all."""
+        groups = [group for group in self.engine.resources() if group.type == TARGET_GROUP]
+        return max((int(group.outputs.get("deregistrationDelay", 0)) for group in groups), default=0)
+
+    def _kubeconfig(self) -> str:
+        for provider in self.engine.resources():
+            if provider.type == KUBERNETES and isinstance(found := provider.inputs.get("kubeconfig"), str):
+                return found
+        raise UpdateFailed("the stack's state has no kubeconfig: bring it up first")
+
+    def _rules(self, resources: Sequence[Resource]) -> list[Resource]:
+        return [rule for rule in resources if rule.type == LISTENER_RULE and _forward(rule)]
+
+
+def _forward(rule: Resource) -> list[dict[str, Any]]:
+    """The target groups that a rule shares requests out to; none where it does something else."""
+    actions = cast("list[dict[str, Any]]", rule.outputs.get("actions") or [])
+    forwards = [cast("dict[str, list[dict[str, Any]]]", action.get("forward") or {}) for action in actions]
+    return [group for forward in forwards for group in forward.get("targetGroups") or []]
+
+
+def _weights(rule: Resource, slots: Mapping[str, Slot]) -> Weights:
+    shares = dict.fromkeys(Slot, 0)
+    for group in _forward(rule):
+        slot = slots.get(str(group["arn"]))
+        if slot is None:
+            raise UpdateFailed(f"{rule.name} sends requests to {group['arn']}, which belongs to no slot")
+        shares[slot] += int(group["weight"])
+    try:
+        return Weights(blue=shares[Slot.BLUE], green=shares[Slot.GREEN])
+    except ValueError as error:
+        raise UpdateFailed(f"{rule.name}: {error}") from error
+
+
+def _belongs(step: Step, action: PrepareSlot | SetWeights | ScaleDown) -> bool:
+    """Whether an action is about this step: listener rules for a move of weights, else what lies in the slot."""
+    if isinstance(action, SetWeights):
+        return step.type == LISTENER_RULE and step.operation == "update"
+    return any(_is_slot(urn, action.slot) for urn in (step.urn, *step.ancestors))
+
+
+def _is_slot(urn: str, slot: Slot) -> bool:
+    kind, name = urn.split("::", 3)[2:]
+    return kind.rsplit("$", 1)[-1] == SLOT and name.endswith(f"-{slot}")
+
+
+def _refusal(action: PrepareSlot | SetWeights | ScaleDown, others: Sequence[Step]) -> str:
+    allowed = "listener rules" if isinstance(action, SetWeights) else f"the slot {action.slot}"
+    listed = [str(step) for step in others[:SHOWN_STEPS]]
+    more = f" and {len(others) - SHOWN_STEPS} more" if len(others) > SHOWN_STEPS else ""
+    return f"the preview would change more than {allowed}: {', '.join(listed)}{more}; bring that in force first, or take it back"
+
+
+def _said(action: PrepareSlot | SetWeights | ScaleDown) -> str:
+    match action:
+        case PrepareSlot():
+            return f"{action.slot} at {action.version}"
+        case SetWeights():
+            return f"blue {action.weights.blue} %, green {action.weights.green} %"
+        case ScaleDown():
+            return f"{action.slot} to its standby"

@@ -1,0 +1,135 @@
+"""The stack file, of which a rollout changes the release and nothing else: comments and layout stay as they are."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, cast
+
+from pydantic import TypeAdapter, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.error import YAMLError
+
+from operations.facts import Environment, Sla
+from operations.release import Release
+from operations.slots import Slot
+from rollout.errors import RolloutError
+
+RELEASE: Final = "quikapp:release"
+ENVIRONMENT: Final = "quikapp:environment"
+ENCRYPTION: Final = "secretsprovider"
+
+_SLA: Final = TypeAdapter[float | None](Sla)
+
+
+@dataclass(frozen=True)
+class StackFile:
+    """`Pulumi.<stack>.yaml` on disk."""
+
+    path: Path
+
+    def release(self) -> Release:
+        """Return the release that the file states.
+
+        Raises:
+            RolloutError: it states none, or one that is refused.
+        """
+        try:
+            return Release.model_validate_json(json.dumps(self._group(RELEASE)), by_alias=True, by_name=False)
+        except (KeyError, ValidationError) as error:
+            raise RolloutError(f"{self.path.name}: {RELEASE} is missing or wrong: {_first(error)}") from error
+
+    def sla(self) -> float | None:
+        """Return the availability that the environment promises, in percent; None promises nothing.
+
+        Raises:
+            RolloutError: the file does not say.
+        """
+        try:
+            return Environment.model_validate_json(
+                json.dumps(self._group(ENVIRONMENT)), by_alias=True, by_name=False
+            ).sla
+        except (KeyError, ValidationError) as error:
+            raise RolloutError(
+                f"{self.path.name}: {ENVIRONMENT} is missing or wrong: {_first(error)}"
+            ) from error
+
+    def secrets_provider(self) -> str | None:
+        """Return how the stack's secrets are encrypted where the file says it, which the journal's then are too."""
+        return cast("str | None", _plain(self._read()).get(ENCRYPTION))
+
+    def with_release(self, release: Release) -> str:
+        """Return the file's text with another release in it."""
+        document = self._read()
+        stated = cast("CommentedMap", self._config(document)[RELEASE])
+        wanted = release.model_dump(mode="json", by_alias=True, exclude_none=True)
+        _merge(stated, wanted)
+        for slot in Slot:
+            _drop(cast("CommentedMap", stated[slot.value]), cast("Mapping[str, object]", wanted[slot.value]))
+        _drop(stated, wanted)
+        text = io.StringIO()
+        _yaml().dump(document, text)  # pyright: ignore[reportUnknownMemberType]
+        return text.getvalue()
+
+    def write(self, text: str) -> None:
+        """Replace the file, at once and whole."""
+        fresh = self.path.with_name(f".{self.path.name}.new")
+        fresh.write_text(text)
+        fresh.chmod(self.path.stat().st_mode)
+        fresh.replace(self.path)
+
+    def _read(self) -> CommentedMap:
+        try:
+            document = cast("object", _yaml().load(self.path.read_text()))  # pyright: ignore[reportUnknownMemberType]
+        except FileNotFoundError as error:
+            raise RolloutError(
+                f"no {self.path.name} in {self.path.parent}: name the folder of the stack files with --work-dir"
+            ) from error
+        except YAMLError as error:
+            raise RolloutError(f"{self.path.name} is no YAML: {' '.join(str(error).split())}") from error
+        if not isinstance(document, CommentedMap):
+            raise RolloutError(f"{self.path.name} must hold a mapping at its top")
+        return document
+
+    def _config(self, document: CommentedMap) -> CommentedMap:
+        return cast("CommentedMap", _plain(document).get("config") or CommentedMap())
+
+    def _group(self, key: str) -> object:
+        return _plain(self._config(self._read()))[key]
+
+
+def _yaml() -> YAML:
+    yaml = YAML()  # round trip
+    yaml.preserve_quotes = True
+    yaml.width = 1_000_000  # a long line stays one
+    return yaml
+
+
+def _plain(document: CommentedMap) -> Mapping[str, object]:
+    """The same as the mapping that it is; the library leaves its types open."""
+    return cast("Mapping[str, object]", document)
+
+
+def _merge(stated: CommentedMap, wanted: Mapping[str, object]) -> None:
+    for key, value in wanted.items():
+        inner = _plain(stated).get(key)
+        if isinstance(inner, CommentedMap) and isinstance(value, Mapping):
+            _merge(inner, cast("Mapping[str, object]", value))
+        elif inner != value:
+            stated[key] = value
+
+
+def _drop(stated: CommentedMap, wanted: Mapping[str, object]) -> None:
+    for key in [key for key in _plain(stated) if key not in wanted]:
+        del stated[key]
+
+
+def _first(error: KeyError | ValidationError) -> str:
+    if isinstance(error, KeyError):
+        return "there is no such key"
+    fault = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, fault['loc']))} {fault['msg']}".strip()

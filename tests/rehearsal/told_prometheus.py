@@ -1,0 +1,91 @@
+"""A server that answers a driver's questions to Prometheus as a test tells it."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+from operations.metrics import ERROR_RATE, EVERYTHING, KEY_METRICS, LATENCY_P99, POD_RESTARTS, request_rate
+from operations.slots import Slot
+
+GOOD: Mapping[str, float] = {
+    LATENCY_P99.name: 0.12,
+    ERROR_RATE.name: 0.0,
+    POD_RESTARTS.name: 0,
+    "cpu_usage": 0.4,
+    "memory_usage": 0.5,
+}
+FAILING: Mapping[str, float] = {**GOOD, ERROR_RATE.name: 0.15}
+REQUESTS_A_SECOND = 20.0
+
+
+@dataclass
+class Told:
+    """What both slots' metrics are, and where they are asked for.
+
+    Attributes:
+        slots: values by the key metric's name.
+        reachable: whether it answers at all.
+    """
+
+    url: str
+    slots: dict[Slot, Mapping[str, float]] = field(
+        default_factory=lambda: dict[Slot, Mapping[str, float]](dict.fromkeys(Slot, GOOD))
+    )
+    reachable: bool = True
+    asked: int = 0
+
+    def answer(self, query: str) -> list[dict[str, Any]]:
+        """The series of an instant query."""
+        self.asked += 1
+        if query == request_rate(EVERYTHING, "5m"):
+            return self._series(dict.fromkeys(Slot, REQUESTS_A_SECOND))
+        for metric in KEY_METRICS:
+            if query == metric.expression():
+                return self._series({slot: values[metric.name] for slot, values in self.slots.items()})
+        return []
+
+    def _series(self, values: Mapping[Slot, float]) -> list[dict[str, Any]]:
+        return [
+            {"metric": {"slot": slot.value, "service": service}, "value": [0, str(value)]}
+            for slot, value in values.items()
+            for service in ("api", "web")
+        ]
+
+
+@contextmanager
+def told_prometheus() -> Generator[Told]:
+    """Serve on a free loopback port; both slots are well until a test says otherwise."""
+    told = Told("")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            if not told.reachable:
+                self.send_error(503)
+                return
+            query = parse_qs(urlparse(self.path).query)["query"][0]
+            answer = json.dumps({"status": "success", "data": {"result": told.answer(query)}}).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    told.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield told
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
