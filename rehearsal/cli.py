@@ -10,6 +10,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from rehearsal.canary.faults import Fault
+from rehearsal.canary.report import summary
+from rehearsal.canary.run import rehearse
 from rehearsal.errors import RehearsalError
 from rehearsal.project import Project
 from rehearsal.session import Rehearsal, standing
@@ -77,6 +80,27 @@ def down(stack: Stack, project: Root = Path()) -> None:
 def draw(stack: Stack, project: Root = Path()) -> None:
     """Draw what the program declared: components and who needs whom, as a Mermaid chart."""
     console.out(_rehearsal(project, stack).draw(), highlight=False)
+
+
+@app.command()
+def canary(
+    stack: Stack,
+    fault: Annotated[
+        Fault, typer.Option("--fault", "-f", help="What goes wrong in the new slot.")
+    ] = Fault.NONE,
+    speed: Annotated[
+        int, typer.Option("--speed", min=1, max=100, help="Divides bake times, windows and limits.")
+    ] = 60,
+    project: Root = Path(),
+) -> None:
+    """Release the next version with the real driver, let a fault happen, and say how it ended and why.
+
+    The exit code is 0 where it ended as it has to with that fault: completed, or back on the old slot.
+    """
+    story = rehearse(_rehearsal(project, stack), fault, speed)
+    console.print(summary(story))
+    if not story.as_expected:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -21,6 +21,7 @@ from rehearsal.engine import Engine, checkpoint_of, clear_dead_update, only_one
 from rehearsal.errors import RehearsalError
 from rehearsal.narration import Watch, changed_lines, changes_table, outputs_table
 from rehearsal.picture import mermaid
+from rehearsal.processes import Daemons
 from rehearsal.project import Project
 from rehearsal.toolchain import ToolSet, ensure
 
@@ -95,6 +96,7 @@ class Rehearsal:
             return
         with only_one(self._lock, self.stack):
             clear_dead_update(self.directory)
+            Daemons(self.directory / "canary").stop(("prometheus",))
             self.plane({}).stop(remove=True)
             shutil.rmtree(self.directory)
         self._lock.unlink(missing_ok=True)
@@ -135,16 +137,25 @@ class Rehearsal:
             raise RehearsalError(f"'{self.stack}' is not up: rehearse up --stack {self.stack}, then draw it.")
         return mermaid(resources)
 
+    @property
+    def checkpoint(self) -> Path:
+        """The file that holds the engine's state of this stack; it is there once the stack was up."""
+        return checkpoint_of(self.directory / "state", self.project.name, self.stack)
+
     def _recorded(self) -> list[dict[str, Any]]:
-        checkpoint = checkpoint_of(self.directory / "state", self.project.name, self.stack)
-        if not checkpoint.is_file():
+        if not self.checkpoint.is_file():
             return []
-        latest: dict[str, Any] = json.loads(checkpoint.read_text())["checkpoint"].get("latest") or {}
+        latest: dict[str, Any] = json.loads(self.checkpoint.read_text())["checkpoint"].get("latest") or {}
         return latest.get("resources") or []
 
     @contextmanager
-    def entered(self) -> Generator[auto.Stack]:
-        """Everything in place for the engine: tools, control plane, plugins, project files, secrets; the stack is ours alone."""
+    def entered(self, *, as_it_stands: bool = False) -> Generator[auto.Stack]:
+        """Everything in place for the engine: tools, control plane, plugins, project files, secrets; the stack is ours alone.
+
+        Args:
+            as_it_stands: leave the copied project files of a stack that is up as they are. A rollout has moved the
+                release on from what the committed file says.
+        """
         self.project.stack_file(self.stack)
         with only_one(self._lock, self.stack):
             tools = ensure(ToolSet.PULUMI, ToolSet.KUBERNETES, ToolSet.KWOK, console=self.console)
@@ -153,7 +164,7 @@ class Rehearsal:
                 plane.start()
             passphrase = self._passphrase()
             work = self.directory / "project"
-            made_up = self.project.copy_to(work, self.stack, passphrase.read_text())
+            made_up = {} if as_it_stands else self.project.copy_to(work, self.stack, passphrase.read_text())
             engine = Engine(self.directory, tools["pulumi"], work, plane.directory / "token")
             engine.install(world=_world(plane), passphrase=passphrase)
             stack = engine.stack(self.stack, self.project.name, self.project.program)

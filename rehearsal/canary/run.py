@@ -1,0 +1,316 @@
+"""One rehearsed canary, from the environment that is up to what happened and why."""
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from rehearsal.canary.driver import Driver, Journal
+from rehearsal.canary.faults import DESCRIPTIONS, EXPECTED, Ending, Fault
+from rehearsal.canary.network import proxied
+from rehearsal.canary.prometheus import Prometheus, adapted, interval, rendered
+from rehearsal.canary.timescale import Hasty, in_a_hurry
+from rehearsal.canary.weights import StateFile
+from rehearsal.canary.world import Slots, World
+from rehearsal.errors import RehearsalError
+from rehearsal.session import Rehearsal
+from rehearsal.toolchain import ToolSet, ensure
+
+REQUESTS_A_SECOND = 40
+"""To each service. The first 5 % of them are 600 in five minutes."""
+
+WARM_UP_SCRAPES = 4
+"""Scrapes that pass from when the driver watches the new slot at a weight to when it misbehaves."""
+
+LEAST_EVALUATION_SECONDS = 2.0
+"""Between two evaluations of the gates. Each asks Prometheus and the cluster; on two busy cores that takes a second, and
+what the driver misses three times is time in which nobody watched."""
+
+LONGEST_HOURS = 4.0
+"""Twice the ladder of the operations page and what may hold it, before the division by the speed."""
+LONGEST_WORK_SECONDS = 900.0
+"""For the updates of the stack, which no speed shortens."""
+
+POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Story:
+    """What happened in a rehearsed canary."""
+
+    fault: Fault
+    speed: int
+    slot: str
+    """The new slot."""
+    version: str
+    ending: Ending
+    advanced: bool
+    """Whether the new slot had more than its first share of the requests."""
+    driver_says: Journal
+    weights: Sequence[tuple[float, int]]
+    """The new slot's share in percent, each with the seconds from the beginning to when it came into force."""
+    bad_for_seconds: float | None
+    """From the first scrape that told Prometheus of the fault to all requests being back on the old slot."""
+    scrape_seconds: float
+    """Between two scrapes."""
+    evaluation_seconds: float
+    """Between two evaluations of the gates."""
+    failed_requests: float
+    """Of the new slot."""
+    outage_seconds: float
+    """The same as time of a total outage, by the application's own count."""
+    budget_seconds: float | None
+    """The environment's error budget of 30 days; None where nothing is promised."""
+    took_seconds: float
+    picture: Path
+
+    @property
+    def budget_share(self) -> float | None:
+        """The part of 30 days' error budget that the canary spent, 0 to 1."""
+        return self.outage_seconds / self.budget_seconds if self.budget_seconds else None
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether it ended as it has to with this fault, and the driver says the same as the weights."""
+        expected = EXPECTED[self.fault]
+        agreed = self.driver_says.outcome == {
+            Ending.COMPLETED: "completed",
+            Ending.ROLLED_BACK: "rolled-back",
+        }.get(self.ending)
+        return agreed and self.ending is expected.ending and (expected.advances or not self.advanced)
+
+
+def rehearse(rehearsal: Rehearsal, fault: Fault, speed: int) -> Story:
+    """Release the next version to the idle slot of the rehearsed environment, with a fault; return what happened.
+
+    The environment is brought up where it is not, and left as the rollout leaves it.
+
+    Raises:
+        RehearsalError: something that the canary needs is missing, or nothing has come to an end after a long time.
+    """
+    tools = ensure(ToolSet.PROMETHEUS, console=rehearsal.console)
+    state = StateFile(rehearsal.checkpoint)
+    if not state.outputs():
+        rehearsal.up()
+    with rehearsal.entered(as_it_stands=True):
+        folder = rehearsal.directory / "canary"
+        folder.mkdir(exist_ok=True)
+        plane = rehearsal.plane({})
+        configuration = rendered(plane.api)
+        every = interval(configuration, speed)
+        prometheus = Prometheus(folder, tools["prometheus"])
+        with in_a_hurry(prometheus.url, speed, every) as hasty:
+            driver = Driver(
+                stack=rehearsal.stack,
+                work=rehearsal.directory / "project",
+                program=rehearsal.project.program,
+                prometheus=hasty.url,
+                log=folder / "rollout.log",
+                picture=folder / f"{fault}.svg",
+            )
+            _put_in_order(driver, rehearsal.console)
+            outputs = state.outputs()
+            world = World(plane.api, state, slots_of(outputs), REQUESTS_A_SECOND)
+            with proxied(world.network) as proxy, world.turning():
+                try:
+                    prometheus.start(
+                        adapted(configuration, kubeconfig=plane.kubeconfig, proxy=proxy, interval=every)
+                    )
+                    _wait_for_samples(prometheus, world)
+                    stage = _Stage(rehearsal.console, world, driver, prometheus, hasty, fault, speed, every)
+                    return stage.play(next_version(outputs), budget_seconds(outputs))
+                finally:
+                    driver.kill()
+                    prometheus.stop()
+                    world.end_faults()
+
+
+class _Stage:
+    """Follows one rollout, makes the fault happen, and says what is seen."""
+
+    def __init__(
+        self,
+        console: Console,
+        world: World,
+        driver: Driver,
+        prometheus: Prometheus,
+        hasty: Hasty,
+        fault: Fault,
+        speed: int,
+        every: float,
+    ) -> None:
+        self._console = console
+        self._world = world
+        self._driver = driver
+        self._prometheus = prometheus
+        self._hasty = hasty
+        self._fault = fault
+        self._speed = speed
+        self._every = every
+        self._evaluation = max(every, LEAST_EVALUATION_SECONDS)
+        self._began = time.monotonic()
+        self._told = 0
+        self._due: float | None = None
+
+    def play(self, version: str, budget: float | None) -> Story:
+        """From the beginning to the end of the driver."""
+        slots = self._world.slots
+        self._say(
+            "rehearse", f"{version} to {slots.new_name}, fault: {self._fault}, bake times ÷ {self._speed}"
+        )
+        if self._fault is Fault.NO_TRAFFIC:
+            self._happen()
+        self._driver.start(version, self._speed, self._evaluation)
+        limit = self._began + LONGEST_HOURS * 3600 / self._speed + LONGEST_WORK_SECONDS
+        with self._console.status("") as status:
+            while self._driver.code is None:
+                self._follow()
+                status.update(self._headline())
+                if time.monotonic() > limit:
+                    raise RehearsalError(f"the rollout has come to no end; its log: {self._driver.log}")
+                time.sleep(POLL_SECONDS)
+        self._follow()
+        return self._story(version, budget)
+
+    def _follow(self) -> None:
+        world = self._world
+        for line in self._driver.said():
+            self._say("rollout", line)
+        moves = list(world.moves)
+        for move in moves[self._told :]:
+            if move.weight is not None:
+                new, old = world.slots.new_name, world.slots.names[world.slots.old]
+                self._say("weights", f"{new} {move.weight} %, {old} {100 - move.weight} %", move.at)
+        self._told = len(moves)
+        if world.fault_since is None and self._fault is not Fault.NONE and self._is_time():
+            self._happen()
+
+    def _is_time(self) -> bool:
+        """Whether the driver has watched the new slot at its first weight for a while; at its second, to be killed."""
+        world = self._world
+        phases = len({move.weight for move in world.moves if move.weight})
+        if phases < (2 if self._fault is Fault.KILL_DRIVER else 1) or not world.weight:
+            return False
+        if self._due is None and self._hasty.asked_at > world.moves[-1].at:
+            self._due = time.monotonic() + WARM_UP_SCRAPES * self._every
+        return self._due is not None and time.monotonic() >= self._due
+
+    def _happen(self) -> None:
+        self._say("fault", f"{self._world.slots.new_name}: {DESCRIPTIONS[self._fault]}")
+        self._world.begin(self._fault)
+        if self._fault is Fault.PROMETHEUS_DOWN:
+            self._prometheus.stop()
+        if self._fault is Fault.KILL_DRIVER:
+            self._driver.kill()
+            self._say("rehearse", "rollout resume")
+            self._driver.resume()
+
+    def _story(self, version: str, budget: float | None) -> Story:
+        world = self._world
+        journal = self._driver.journal()
+        if journal is None or world.weight is None or (world.weight == 0 and not world.most):
+            said = self._driver.log.read_text().strip().splitlines()
+            raise RehearsalError(f"the rollout gave {world.slots.new_name} no weight: {' '.join(said[-3:])}")
+        bad, returned = world.network.bad_since, world.returned_since
+        spending = world.network.application.spending
+        ended = {100: Ending.COMPLETED, 0: Ending.ROLLED_BACK}
+        first = next(move.weight for move in world.moves if move.weight)
+        return Story(
+            fault=self._fault,
+            speed=self._speed,
+            slot=world.slots.new_name,
+            version=version,
+            ending=ended.get(world.weight, Ending.UNFINISHED),
+            advanced=world.most > first,
+            driver_says=journal,
+            weights=[
+                (max(move.at - self._began, 0), move.weight)
+                for move in world.moves
+                if move.weight is not None
+            ],
+            bad_for_seconds=None if bad is None or returned is None else returned - bad,
+            scrape_seconds=self._every,
+            evaluation_seconds=self._evaluation,
+            failed_requests=spending.failed,
+            outage_seconds=spending.outage_seconds,
+            budget_seconds=budget,
+            took_seconds=time.monotonic() - self._began,
+            picture=self._driver.picture,
+        )
+
+    def _headline(self) -> str:
+        application = self._world.network.application
+        weight = self._world.weight
+        share = "the weights are moving" if weight is None else f"{self._world.slots.new_name} {weight} %"
+        return (
+            f"{time.monotonic() - self._began:.0f} s, {share}, {application.spending.requests:.0f} requests"
+        )
+
+    def _say(self, who: str, what: str, at: float | None = None) -> None:
+        colors = {"weights": "cyan", "fault": "red", "rehearse": "bold", "rollout": "dim"}
+        seconds = (at or time.monotonic()) - self._began
+        self._console.print(f"{max(seconds, 0):6.1f} s  [{colors[who]}]{who:8}[/]  ", end="", highlight=False)
+        self._console.print(what, markup=False, highlight=False, soft_wrap=True)
+
+
+def _put_in_order(driver: Driver, console: Console) -> None:
+    """Take back a rollout that a killed rehearsal left in the middle."""
+    journal = driver.journal()
+    if journal is None or journal.outcome is not None:
+        return
+    with console.status(f"taking back the rollout of {journal.version} that was left in the middle"):
+        driver.roll_back("left in the middle by an earlier rehearsal")
+        _wait(
+            lambda: driver.code is not None, LONGEST_WORK_SECONDS, "the rollout that was left in the middle"
+        )
+
+
+def _wait_for_samples(prometheus: Prometheus, world: World) -> None:
+    """Until every pod is scraped: Prometheus looks for targets every five seconds."""
+
+    def scraped() -> bool:
+        return prometheus.scraped() > sum(pod.ready for pod in world.network.application.pods)
+
+    _wait(scraped, 60, "Prometheus' first scrape of every pod")
+
+
+def _wait(condition: Callable[[], bool], seconds: float, what: str) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise RehearsalError(f"{what} did not come within {seconds:.0f} seconds")
+        time.sleep(POLL_SECONDS)
+
+
+def slots_of(outputs: Mapping[str, Any]) -> Slots:
+    """The slot to release to, which has no weight, and the one that serves.
+
+    Raises:
+        RehearsalError: the stack exports no two slots of which one is idle.
+    """
+    slots = outputs.get("slots", {})
+    idle = [name for name, slot in slots.items() if slot["weight"] == 0]
+    if len(slots) != 2 or len(idle) != 1:
+        raise RehearsalError(
+            "the stack's output `slots` does not say which of two slots is idle: bring it up first"
+        )
+    names = {slot["namespace"]: name for name, slot in slots.items()}
+    new = slots[idle[0]]["namespace"]
+    return Slots(new=new, old=next(name for name in names if name != new), names=names)
+
+
+def next_version(outputs: Mapping[str, Any]) -> str:
+    """The minor version after the newest of both slots: v2.5.0 after v2.3.0 and v2.4.1."""
+    found = [re.match(r"v(\d+)\.(\d+)\.", str(slot["version"])) for slot in outputs["slots"].values()]
+    major, minor = max((int(match[1]), int(match[2])) for match in found if match is not None)
+    return f"v{major}.{minor + 1}.0"
+
+
+def budget_seconds(outputs: Mapping[str, Any]) -> float | None:
+    """The error budget of 30 days that the stack exports, such as `4.32 min in 30 days`; None where it exports none."""
+    found = re.match(r"([\d.]+) min\b", str(outputs.get("errorBudget", "")))
+    return float(found[1]) * 60 if found else None

@@ -1,0 +1,94 @@
+"""A Prometheus whose time runs N times as fast, as the driver sees it: the windows of what it asks are divided by N.
+
+The driver looks back five minutes for a rate and an hour for restarts, at any speed. A canary whose first phase takes
+fifteen seconds would be judged by what was long before it.
+"""
+
+import http.client
+import re
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Generator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+SAMPLES = 4
+"""Samples that a window holds at least: a rate takes two, and a scrape may be late."""
+
+_WINDOW = re.compile(r"\[((?:\d+(?:ms|[smhdwy]))+)\]")
+_PART = re.compile(r"(\d+)(ms|[smhdwy])")
+_UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800, "y": 31536000}
+
+
+def hastened(expression: str, speed: int, interval: float) -> str:
+    """The PromQL with each range divided by the speed, but not below four scrapes.
+
+    Args:
+        interval: seconds between two scrapes.
+    """
+
+    def window(found: re.Match[str]) -> str:
+        seconds = sum(int(number) * _UNITS[unit] for number, unit in _PART.findall(found[1]))
+        return f"[{max(seconds / speed, SAMPLES * interval) * 1000:.0f}ms]"
+
+    return _WINDOW.sub(window, expression)
+
+
+class Hasty:
+    """A Prometheus whose time is divided by a speed, as somebody sees it who asks it at `url`."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.asked_at = float("-inf")
+        """When it was last asked; by the monotonic clock."""
+
+
+@contextmanager
+def in_a_hurry(prometheus: str, speed: int, interval: float) -> Generator[Hasty]:
+    """Serve a Prometheus on loopback with its time divided by `speed`. It is down when that is down."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            hasty.asked_at = time.monotonic()
+            asked = urlsplit(self.path)
+            parameters = [
+                (name, hastened(value, speed, interval) if name == "query" else value)
+                for name, value in parse_qsl(asked.query)
+            ]
+            url = f"{prometheus}{asked.path}?{urlencode(parameters)}"
+            try:
+                with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - the rehearsal's own
+                    status, body = answer.status, answer.read()
+            except urllib.error.HTTPError as error:
+                status, body = error.code, error.read()
+            except (OSError, http.client.HTTPException):
+                self.close_connection = True  # as nobody would answer
+                return
+            self.send_response(status)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with _Server(("127.0.0.1", 0), Handler) as server:
+        hasty = Hasty(f"http://127.0.0.1:{server.server_port}")
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
+        thread.start()
+        try:
+            yield hasty
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A driver that was killed in the middle of a question is no error of this server's."""
