@@ -29,6 +29,15 @@ STATE_METRICS: Final = "kube-state-metrics"
 """Namespace and Service of the EKS add-on of that name.
 Source: https://docs.aws.amazon.com/eks/latest/userguide/community-addons.html"""
 
+EKS_METRICS: Final = "metrics.eks.amazonaws.com"
+"""The API group by which the API server relays what the rest of the control plane tells, from Kubernetes 1.28 on."""
+
+RELAYED: Final[Mapping[str, str]] = MappingProxyType(
+    {"kube-scheduler": "ksh", "kube-controller-manager": "kcm"}
+)
+"""Scrape jobs of what has no address of its own, and what that API group calls them.
+Source: https://docs.aws.amazon.com/eks/latest/userguide/view-raw-metrics.html"""
+
 SCRAPE_SECONDS: Final = 15
 """Between two scrapes, and between two evaluations of the rules."""
 
@@ -137,21 +146,13 @@ def configuration(
                 ],
             },
             {
-                "job_name": "apiserver",
-                **_as_account(server_name="kubernetes.default.svc"),
-                "kubernetes_sd_configs": [{"role": "endpointslice", "namespaces": {"names": ["default"]}}],
-                "relabel_configs": [
-                    {
-                        "source_labels": [
-                            "__meta_kubernetes_service_name",
-                            "__meta_kubernetes_endpointslice_port_name",
-                        ],
-                        "action": "keep",
-                        "regex": "kubernetes;https",
-                    }
-                ],
+                **_control_plane("apiserver", "/metrics"),
                 "metric_relabel_configs": [_without("apiserver")],
             },
+            *(
+                _control_plane(job, f"/apis/{EKS_METRICS}/v1/{name}/container/metrics")
+                for job, name in RELAYED.items()
+            ),
             {"job_name": Part.PROMETHEUS, **_replicas_of(Part.PROMETHEUS, "http")},
             {"job_name": Part.ALERTMANAGER, **_replicas_of(Part.ALERTMANAGER, "http")},
             {"job_name": Part.JAEGER, **_replicas_of(Part.JAEGER, "metrics")},
@@ -215,6 +216,26 @@ def _kubelet(job: str, path: str) -> Configuration:
         "metrics_path": path,
         "kubernetes_sd_configs": [{"role": "node"}],
         "relabel_configs": [_NODE],
+    }
+
+
+def _control_plane(job: str, path: str) -> Configuration:
+    """A path of every API server. The relayed ones answer alike wherever they are asked."""
+    return {
+        "job_name": job,
+        **_as_account(server_name="kubernetes.default.svc"),
+        "metrics_path": path,
+        "kubernetes_sd_configs": [{"role": "endpointslice", "namespaces": {"names": ["default"]}}],
+        "relabel_configs": [
+            {
+                "source_labels": [
+                    "__meta_kubernetes_service_name",
+                    "__meta_kubernetes_endpointslice_port_name",
+                ],
+                "action": "keep",
+                "regex": "kubernetes;https",
+            }
+        ],
     }
 
 
@@ -318,6 +339,11 @@ class Prometheus(Workload):
                 rbac.PolicyRuleArgs(api_groups=[""], resources=["nodes"], verbs=watch),
                 rbac.PolicyRuleArgs(api_groups=[""], resources=["nodes/metrics"], verbs=["get"]),
                 rbac.PolicyRuleArgs(non_resource_urls=["/metrics"], verbs=["get"]),
+                rbac.PolicyRuleArgs(
+                    api_groups=[EKS_METRICS],
+                    resources=[f"{name}/metrics" for name in RELAYED.values()],
+                    verbs=["get"],
+                ),
             ],
             opts=pulumi.ResourceOptions(parent=self),
         )

@@ -270,6 +270,8 @@ def world(
             *kubelet(everything),
             *cadvisor(everything),
             *api_server(),
+            *scheduler(),
+            *controller_manager(),
             *(
                 one
                 for part, text in exposition.items()
@@ -672,6 +674,71 @@ def api_server() -> Iterator[Series]:
                 *histogram("workqueue_queue_duration_seconds", 5, bounds, name="DynamicCABundle"),
                 counter("process_cpu_seconds_total", 0.2),
                 gauge("process_resident_memory_bytes", 2**30),
+            ),
+        )
+
+
+def scheduler() -> Iterator[Series]:
+    """kube-scheduler, as each API server relays it.
+
+    Source: https://github.com/kubernetes/kubernetes/blob/v1.36.3/pkg/scheduler/metrics/metrics.go
+    """
+    bounds = (0.001, 0.01, 0.1, 1, 10)
+    waiting = {"active": 0, "backoff": 0, "gated": 0, "unschedulable": 2}
+    results = {"error": 0.001, "scheduled": 0.1, "unschedulable": 0.01}
+    for zone in range(2):
+        yield from scraped(
+            "kube-scheduler",
+            f"10.50.{zone}.5:443",
+            (
+                *(gauge("scheduler_pending_pods", count, queue=queue) for queue, count in waiting.items()),
+                *(
+                    one
+                    for result, rate in results.items()
+                    for one in (
+                        counter(
+                            "scheduler_schedule_attempts_total",
+                            rate,
+                            profile="default-scheduler",
+                            result=result,
+                        ),
+                        *histogram(
+                            "scheduler_scheduling_attempt_duration_seconds",
+                            rate,
+                            bounds,
+                            profile="default-scheduler",
+                            result=result,
+                        ),
+                    )
+                ),
+                counter("process_cpu_seconds_total", 0.02),
+            ),
+        )
+
+
+def controller_manager() -> Iterator[Series]:
+    """kube-controller-manager, as each API server relays it.
+
+    Source: https://github.com/kubernetes/component-base/blob/v0.36.3/metrics/prometheus/workqueue/metrics.go
+    """
+    bounds = (0.001, 0.01, 0.1, 1, 10)
+    queues = ("deployment", "endpoint_slice", "job", "replicaset", "statefulset")
+    for zone in range(2):
+        yield from scraped(
+            "kube-controller-manager",
+            f"10.50.{zone}.5:443",
+            (
+                *(
+                    one
+                    for name in queues
+                    for one in (
+                        gauge("workqueue_depth", 1, name=name),
+                        counter("workqueue_adds_total", 0.5, name=name),
+                        counter("workqueue_retries_total", 0.01, name=name),
+                        *histogram("workqueue_queue_duration_seconds", 0.5, bounds, name=name),
+                    )
+                ),
+                counter("process_cpu_seconds_total", 0.1),
             ),
         )
 

@@ -533,7 +533,9 @@ STATE_METRICS_LOST = (
 CADVISOR_LOST = "Nobody is told of CPU and memory near their limits."
 KUBELET_LOST = "Nobody is told of filling volumes."
 NODE_EXPORTER_LOST = "The dashboards show less of the nodes."
-APISERVER_LOST = "The dashboards do not show the control plane."
+APISERVER_LOST = "The dashboards do not show the API server."
+SCHEDULER_LOST = "The dashboards do not show which pods wait for a node."
+CONTROLLERS_LOST = "The dashboards do not show whether controllers keep up."
 PROMETHEUS_LOST = "Nobody is told of rules that fail and alerts that are not handed over."
 ALERTMANAGER_LOST = "Nobody is told of notifications that fail."
 GRAFANA_LOST = "The dashboards do not show their own load."
@@ -551,6 +553,8 @@ TARGETS_CASES = [
                 kubelet="0x40",
                 node_exporter="0x40",
                 apiserver="0x40",
+                kube_scheduler="0x40",
+                kube_controller_manager="0x40",
                 prometheus="0x40",
                 alertmanager="0x40",
                 grafana="0x40",
@@ -565,6 +569,8 @@ TARGETS_CASES = [
                 target_missing("P3", "kubelet", KUBELET_LOST, "ip-10-50-1-10"),
                 target_missing("P3", "node-exporter", NODE_EXPORTER_LOST, "ip-10-50-1-10"),
                 target_missing("P3", "apiserver", APISERVER_LOST),
+                target_missing("P3", "kube-scheduler", SCHEDULER_LOST),
+                target_missing("P3", "kube-controller-manager", CONTROLLERS_LOST),
                 target_missing("P2", "prometheus", PROMETHEUS_LOST),
                 target_missing("P2", "alertmanager", ALERTMANAGER_LOST),
                 target_missing("P3", "grafana", GRAFANA_LOST),
@@ -584,6 +590,8 @@ TARGETS_CASES = [
                 target_missing("P3", "kubelet", KUBELET_LOST),
                 target_missing("P3", "node-exporter", NODE_EXPORTER_LOST),
                 target_missing("P3", "apiserver", APISERVER_LOST),
+                target_missing("P3", "kube-scheduler", SCHEDULER_LOST),
+                target_missing("P3", "kube-controller-manager", CONTROLLERS_LOST),
                 target_missing("P2", "prometheus", PROMETHEUS_LOST),
                 target_missing("P2", "alertmanager", ALERTMANAGER_LOST),
                 target_missing("P3", "grafana", GRAFANA_LOST),

@@ -90,7 +90,16 @@ def targets(**values: str) -> Series:
         return values.get(job.replace("-", "_"), "1x40")
 
     series: dict[str, str] = {}
-    for job in ("kube-state-metrics", "apiserver", "prometheus", "alertmanager", "grafana", "jaeger"):
+    for job in (
+        "kube-state-metrics",
+        "apiserver",
+        "kube-scheduler",
+        "kube-controller-manager",
+        "prometheus",
+        "alertmanager",
+        "grafana",
+        "jaeger",
+    ):
         series |= up(job, f"{job}:80", value=answer(job))
     for job in ("cadvisor", "kubelet", "node-exporter"):
         first, second = NODES

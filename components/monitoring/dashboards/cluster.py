@@ -1,4 +1,4 @@
-"""The cluster that everything runs on: nodes, pods, what is asked for and what there is, the API server."""
+"""The cluster that everything runs on: nodes, pods, what is asked for and what there is, the control plane."""
 
 from collections.abc import Mapping
 from typing import Final
@@ -34,14 +34,14 @@ def cluster(watched: Watched) -> Dashboard:
     return dashboard(
         UID,
         f"Cluster of {watched.environment}",
-        "Nodes, pods, what is asked for and what there is, the API server.",
+        "Nodes, pods, what is asked for and what there is, the control plane.",
         watched.environment,
         [
             _now(watched),
             Section("CPU in cores", _resource("cpu", units.Short)),
             Section("Memory", _resource("memory", units.BytesIEC)),
             _nodes(watched),
-            _api_server(),
+            _control_plane(watched),
         ],
     )
 
@@ -155,9 +155,10 @@ def _nodes(watched: Watched) -> Section:
     )
 
 
-def _api_server() -> Section:
+def _control_plane(watched: Watched) -> Section:
+    links = [runbook(watched, "ScrapeTargetMissing")]
     return Section(
-        "API server",
+        "Control plane",
         [
             trend(
                 "Requests by code",
@@ -187,6 +188,27 @@ def _api_server() -> Section:
                 "Good is two or more: EKS runs at least two.",
                 Query('sum(up{job="apiserver"})', "up"),
                 unit=units.Short,
+                links=links,
+            ),
+            trend(
+                "Pods that wait for a node, by queue",
+                "Pods that the scheduler has not placed. Good is none in `unschedulable` for longer than a node takes "
+                "to come, and hardly any in the others.",
+                # The greatest and no sum: each API server relays the same scheduler.
+                Query('max by (queue) (scheduler_pending_pods{job="kube-scheduler"})', "{{queue}}"),
+                unit=units.Short,
+                links=links,
+            ),
+            trend(
+                "Objects that wait for a controller",
+                "The ten longest queues of the controllers behind Deployments, Jobs, endpoints and the like. Good is "
+                "near none; one that only grows is a controller that does not keep up.",
+                Query(
+                    'topk(10, max by (name) (workqueue_depth{job="kube-controller-manager"}))',
+                    "{{name}}",
+                ),
+                unit=units.Short,
+                links=links,
             ),
         ],
     )

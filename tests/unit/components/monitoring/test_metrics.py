@@ -65,6 +65,8 @@ def test_everything_that_the_rules_and_dashboards_need_is_scraped() -> None:
         "kubelet",
         "cadvisor",
         "apiserver",
+        "kube-scheduler",
+        "kube-controller-manager",
         "prometheus",
         "alertmanager",
         "jaeger",
@@ -138,7 +140,31 @@ def test_a_container_that_is_gone_stops_counting_at_once() -> None:
     assert job("cadvisor")["track_timestamps_staleness"] is True
 
 
-@pytest.mark.parametrize("name", ["kubelet", "cadvisor", "apiserver"])
+CONTROL_PLANE = {
+    "apiserver": "/metrics",
+    "kube-scheduler": "/apis/metrics.eks.amazonaws.com/v1/ksh/container/metrics",
+    "kube-controller-manager": "/apis/metrics.eks.amazonaws.com/v1/kcm/container/metrics",
+}
+
+
+@pytest.mark.parametrize(("name", "path"), CONTROL_PLANE.items())
+def test_every_api_server_is_asked_for_itself_and_for_what_has_no_address(name: str, path: str) -> None:
+    config = job(name)
+    assert config["metrics_path"] == path
+    assert config["tls_config"]["server_name"] == "kubernetes.default.svc"
+    assert config["kubernetes_sd_configs"] == [
+        {"role": "endpointslice", "namespaces": {"names": ["default"]}}
+    ]
+    assert config["relabel_configs"] == [
+        {
+            "source_labels": ["__meta_kubernetes_service_name", "__meta_kubernetes_endpointslice_port_name"],
+            "action": "keep",
+            "regex": "kubernetes;https",
+        }
+    ]
+
+
+@pytest.mark.parametrize("name", ["kubelet", "cadvisor", *CONTROL_PLANE])
 def test_tls_is_verified_wherever_the_token_goes(name: str) -> None:
     config = job(name)
     assert config["scheme"] == "https"
@@ -151,7 +177,7 @@ def test_the_token_goes_nowhere_else() -> None:
     with_token = {
         config["job_name"] for config in CONFIGURATION["scrape_configs"] if "authorization" in config
     }
-    assert with_token == {"kubelet", "cadvisor", "apiserver"}
+    assert with_token == {"kubelet", "cadvisor", *CONTROL_PLANE}
 
 
 POD = {"namespace": "quikapp-blue", "pod": "api-1", "container": "api"}
@@ -310,6 +336,8 @@ def test_prometheus_may_look_at_exactly_what_it_discovers_and_scrapes(record: Re
         ("", "nodes", "watch"),
         ("", "nodes/metrics", "get"),
         ("", "/metrics", "get"),
+        ("", "ksh/metrics", "get"),
+        ("", "kcm/metrics", "get"),
         ("quikapp-blue", "pods", "list"),
         ("quikapp-blue", "pods", "watch"),
         ("quikapp-green", "pods", "list"),

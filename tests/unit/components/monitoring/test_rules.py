@@ -91,6 +91,8 @@ def test_who_hears_of_what_and_when() -> None:
         ("ScrapeTargetMissing", "kubelet", "P3", 15, 5),
         ("ScrapeTargetMissing", "node-exporter", "P3", 15, 5),
         ("ScrapeTargetMissing", "apiserver", "P3", 15, 5),
+        ("ScrapeTargetMissing", "kube-scheduler", "P3", 15, 5),
+        ("ScrapeTargetMissing", "kube-controller-manager", "P3", 15, 5),
         ("ScrapeTargetMissing", "prometheus", "P2", 15, 5),
         ("ScrapeTargetMissing", "alertmanager", "P2", 15, 5),
         ("ScrapeTargetMissing", "grafana", "P3", 15, 5),
@@ -198,6 +200,8 @@ def test_a_part_that_the_stack_lacks_is_not_missed() -> None:
         "kubelet",
         "node-exporter",
         "apiserver",
+        "kube-scheduler",
+        "kube-controller-manager",
         "prometheus",
     )
 
