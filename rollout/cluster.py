@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, cast
 
 from kubernetes import client, config
@@ -35,15 +36,19 @@ class Replicas:
     """Of the present version, ready for as long as the Deployment demands."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Cluster:
     """The cluster of one stack.
 
     Attributes:
-        kubeconfig: asks for the way in, as JSON; once for each look, since a cluster may be replaced.
+        kubeconfig: tells the way in, as JSON; it is asked once.
     """
 
     kubeconfig: Callable[[], str]
+
+    @cached_property
+    def _way_in(self) -> dict[str, Any]:
+        return cast("dict[str, Any]", json.loads(self.kubeconfig()))
 
     def replicas(self, slot: Slot) -> Mapping[str, Replicas]:
         """Return the replicas of each service in a slot.
@@ -52,7 +57,7 @@ class Cluster:
             UpdateFailed: the cluster does not answer.
         """
         try:
-            with config.new_client_from_config_dict(json.loads(self.kubeconfig())) as api:  # pyright: ignore
+            with config.new_client_from_config_dict(self._way_in) as api:  # pyright: ignore
                 deployments = _items(client.AppsV1Api(api).list_namespaced_deployment, slot)
                 autoscalers = _items(
                     client.AutoscalingV2Api(api).list_namespaced_horizontal_pod_autoscaler, slot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -11,15 +12,16 @@ from pathlib import Path
 from operations.release import Version
 from operations.rollout.actions import Report
 from operations.rollout.events import Promote, Resume, Rollback
-from operations.rollout.machine import apply, refusal, start
+from operations.rollout.machine import start
 from operations.rollout.plan import Plan
+from operations.rollout.state import State
 from operations.slots import WHOLE
+from rollout import handover
 from rollout.driver import Driver
 from rollout.engine import Engine
 from rollout.errors import RolloutError
 from rollout.infrastructure import PulumiInfrastructure
 from rollout.journal import PulumiJournal
-from rollout.lease import is_alive, lease_of
 from rollout.observer import Prometheus, PrometheusObserver
 from rollout.ports import Narrator
 from rollout.record import Command, Lease, Record
@@ -78,16 +80,12 @@ class Desk:
             RolloutError: another one is under way, or the stack is not as its file says.
         """
         now = datetime.now(UTC)
-        lease = lease_of(who, now)
         # Before the stack is looked at, which takes a while.
-        _refuse_second(self.journal.read(), now)
+        handover.refuse_second(self.journal.read(), now)
         state = start(self._plan(version, speed, interval), now, who, why)
-
-        def begun(found: Record | None) -> Record:
-            _refuse_second(found, datetime.now(UTC))
-            return Record(state=state, lease=lease)
-
-        return self._drive(self.journal.change(begun), lease, narrator)
+        lease = handover.lease_of(who, datetime.now(UTC))
+        self.journal.change(lambda found: handover.begun(found, state, lease))
+        return self._drive(state, lease, narrator)
 
     def take_over(self, command: Resume | Rollback, narrator: Narrator) -> Report | Lease:
         """Tell the driver, which is returned; or where none is alive, become it, and return the report of the end.
@@ -95,25 +93,13 @@ class Desk:
         Raises:
             RolloutError: there is nothing to go on with, or the command changes nothing.
         """
-        lease = lease_of(command.who, command.at)
-
-        def taken(found: Record | None) -> Record:
-            record = _under_way(found, self.stack, unless=isinstance(command, Rollback))
-            if why := refusal(record.state, command):
-                raise RolloutError(why)
-            if is_alive(record.lease, datetime.now(UTC)):
-                return record.model_copy(update={"inbox": (*record.inbox, command)})
-            heard = record.state
-            for earlier in record.inbox:
-                heard = apply(heard, earlier)
-            return record.model_copy(update={"state": apply(heard, command), "lease": lease, "inbox": ()})
-
         if isinstance(command, Rollback):
             self._refuse_stale(self.journal.read())
-        record = self.journal.change(taken)
+        lease = handover.lease_of(command.who, datetime.now(UTC))
+        record = self.journal.change(lambda found: handover.taken_over(found, self.stack, command, lease))
         if record.lease is not None and record.lease.token != lease.token:
             return record.lease
-        return self._drive(record, lease, narrator)
+        return self._drive(record.state, lease, narrator)
 
     def tell(self, command: Command) -> Lease:
         """Tell the driver, which is returned.
@@ -121,23 +107,15 @@ class Desk:
         Raises:
             RolloutError: there is none, or the command changes nothing.
         """
-        holders: list[Lease] = []
-
-        def told(found: Record | None) -> Record:
-            record = _under_way(found, self.stack)
-            if record.lease is None or not is_alive(record.lease, datetime.now(UTC)):
-                raise RolloutError(f"nobody drives this rollout: rollout resume --stack {self.stack}")
-            if why := refusal(record.state, command):
-                raise RolloutError(why)
-            holders.append(record.lease)
-            return record.model_copy(update={"inbox": (*record.inbox, command)})
-
-        self.journal.change(told)
-        return holders[-1]
+        record = self.journal.change(
+            lambda found: handover.told(found, self.stack, command, datetime.now(UTC))
+        )
+        assert record.lease is not None  # noqa: S101 - whom it was told to
+        return record.lease
 
     def promotion(self, who: str, reason: str) -> Promote:
         """Return the command that cuts the present phase short."""
-        state = _under_way(self.journal.read(), self.stack).state
+        state = handover.under_way(self.journal.read(), self.stack).state
         return Promote(at=datetime.now(UTC), who=who, weight=state.phase.weight, reason=reason)
 
     def _plan(self, version: Version, speed: int, interval: timedelta) -> Plan:
@@ -174,32 +152,15 @@ class Desk:
                 f"{plan.version} in {plan.slot} is not what the last rollout left any more: start one to another version"
             )
 
-    def _drive(self, record: Record, lease: Lease, narrator: Narrator) -> Report:
+    def _drive(self, state: State, lease: Lease, narrator: Narrator) -> Report:
         infrastructure = self.infrastructure
         observer = PrometheusObserver(Prometheus(self.prometheus), infrastructure.cluster)
-        driver = Driver(infrastructure, observer, self.journal, WallClock(), narrator, lease, record)
-        try:
-            return driver.drive()
-        except KeyboardInterrupt:
-            driver.let_go()
-            raise
-
-
-def _refuse_second(found: Record | None, now: datetime) -> None:
-    if found is None or found.ended:
-        return
-    plan = found.state.plan
-    under_way = f"a rollout of {plan.version} to {plan.slot} is under way"
-    if found.lease is not None and is_alive(found.lease, now):
-        raise RolloutError(f"{under_way}, driven by {found.lease.holder}")
-    raise RolloutError(f"{under_way}, and nobody drives it: rollout resume, or rollout rollback")
-
-
-def _under_way(found: Record | None, stack: str, *, unless: bool = False) -> Record:
-    if found is None:
-        raise RolloutError(
-            f"there was no rollout of '{stack}' yet: rollout start --stack {stack} --version …"
-        )
-    if found.ended and not unless:
-        raise RolloutError(f"no rollout of '{stack}' is under way")
-    return found
+        with ThreadPoolExecutor(max_workers=1) as background:
+            driver = Driver(
+                infrastructure, observer, self.journal, WallClock(), narrator, background, lease, state
+            )
+            try:
+                return driver.drive()
+            except KeyboardInterrupt:
+                driver.let_go()
+                raise

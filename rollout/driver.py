@@ -1,12 +1,15 @@
 """The loop between the state machine and the world.
 
-Each turn carries out the action that the state asks for, tells the machine what came of it, and writes the new state to
-the journal before the next turn begins. So a driver that dies leaves either an action that was not begun, or one that was
-and is not recorded, and either is simply done again.
+Each turn carries out the action that the state asks for and tells the machine what came of it. The state is in the journal
+before anything is changed: a driver that dies leaves either an action that was not begun, or one whose outcome is not
+recorded, and either is simply done again. What was only seen is written while the looking goes on, so that a slow backend
+makes no gaps between two evaluations.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -27,12 +30,12 @@ from operations.rollout.events import Blocked, Done, Event, Failed, Observed
 from operations.rollout.machine import apply, next_action, refusal
 from operations.rollout.state import State
 from operations.slots import Slot, Weights
-from rollout.errors import LeaseLost, PlanRefused, UpdateFailed
+from rollout.errors import JournalFailed, LeaseLost, PlanRefused, UpdateFailed
 from rollout.ports import Clock, Infrastructure, Journal, Narrator, Observer
-from rollout.record import LEASE, LEASE_IN_UPDATE, Command, Lease, Point, Record, point, thinned
+from rollout.record import LEASE, LEASE_IN_UPDATE, Lease, Point, Record, point, thinned
 
 LISTENING: Final = timedelta(seconds=5)
-"""How often the driver looks whether somebody said something."""
+"""How often the driver looks whether somebody said something, and the first wait before a failed action is tried again."""
 
 RENEWAL: Final = timedelta(seconds=30)
 """How often the journal is written where nothing was decided: a quarter of what another driver waits for."""
@@ -40,7 +43,10 @@ RENEWAL: Final = timedelta(seconds=30)
 HEALTH_POLL: Final = timedelta(seconds=2)
 
 LONGEST_RETRY: Final = timedelta(minutes=1)
-"""The longest wait before an action that failed is tried again; the first takes five seconds."""
+"""The longest wait before an action that failed is tried again."""
+
+Changing = PrepareSlot | SetWeights | ScaleDown
+"""The actions that change something."""
 
 
 @dataclass
@@ -48,8 +54,9 @@ class Driver:
     """Drives the rollout of one stack, whose record in the journal holds this driver's lease.
 
     Attributes:
+        background: where the journal is read and written while the gates are watched; one worker.
         lease: this driver's own.
-        record: the journal's, with what has happened since it was last written.
+        state: where the rollout is.
     """
 
     infrastructure: Infrastructure
@@ -57,37 +64,37 @@ class Driver:
     journal: Journal
     clock: Clock
     narrator: Narrator
+    background: Executor
     lease: Lease
-    record: Record
+    state: State
     _written: datetime = field(init=False)
     _listened: datetime = field(init=False)
+    _pending: Future[Callable[[], Record]] | None = field(init=False, default=None)
+    """An exchange with the journal that is under way; its result takes in what it brings."""
+    _dirty: bool = field(init=False, default=False)
+    """Whether something was decided that is not in the journal."""
     _heard: int = field(init=False, default=0)
-    """Of the inbox as it stands in the journal: how many are in this driver's state."""
-    _unwritten: list[Point] = field(init=False, default_factory=list[Point])
+    """Of the inbox as it stands in the journal: how many commands are in the state."""
+    _unwritten: tuple[Point, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
         self._written = self._listened = self.clock.now()
-
-    @property
-    def state(self) -> State:
-        """Where the rollout is."""
-        return self.record.state
 
     def drive(self) -> Report:
         """Lead the rollout to its end.
 
         Raises:
             LeaseLost: another driver goes on with it.
-            RolloutError: the journal cannot be written.
+            JournalFailed: the journal cannot be written.
         """
         while True:
             self.narrator.is_at(self.state)
             self._listen()
             action = next_action(self.state)
-            if isinstance(action, Finish):
-                self._write(hold=False)
-                return action.report
             self.narrator.begins(action)
+            if isinstance(action, Finish):
+                self._commit(hold=False)
+                return action.report
             if self.state.attempts and not self._waited(_pause_before(self.state.attempts), action):
                 continue
             event = self._perform(action)
@@ -96,32 +103,42 @@ class Driver:
 
     def let_go(self) -> None:
         """Give up the lease, so that another driver need not wait for it to expire."""
-        self._write(hold=False)
+        self._commit(hold=False)
 
     def _perform(self, action: Action) -> Event | None:
-        """Carry out an action and return what came of it; None where a command has overtaken it, or nothing has."""
-        step = action.step if not isinstance(action, Finish) else 0
-        try:
-            match action:
-                case PrepareSlot() | SetWeights() | ScaleDown():
-                    self.infrastructure.change(action, stable=self.state.plan.replaces)
-                case VerifyWeights():
-                    found = self.infrastructure.weights()
-                    if found != action.weights:
-                        reason = f"in force are {_shares(found)}; asked for was {_shares(action.weights)}"
-                        return Failed(at=self.clock.now(), step=step, reason=reason)
-                case CheckHealth():
-                    return self._check(action)
-                case Watch():
-                    return self._watch(action)
-                case Hold() | Finish():
-                    self._waited(LISTENING, action)
+        """Carry out an action and return what came of it; None where nothing did, or a command has overtaken it."""
+        match action:
+            case PrepareSlot() | SetWeights() | ScaleDown():
+                self._commit()
+                if next_action(self.state) != action:
                     return None
+                return self._tried(
+                    action.step, lambda: self.infrastructure.change(action, self.state.plan.replaces)
+                )
+            case VerifyWeights():
+                self._settle()
+                return self._tried(action.step, lambda: self._verify(action.weights))
+            case CheckHealth():
+                return self._check(action)
+            case Watch():
+                return self._watch(action)
+            case Hold() | Finish():
+                self._waited(LISTENING, action)
+                return None
+
+    def _tried(self, step: int, attempt: Callable[[], None]) -> Event:
+        try:
+            attempt()
         except PlanRefused as refused:
             return Blocked(at=self.clock.now(), step=step, reason=str(refused))
         except UpdateFailed as failed:
             return Failed(at=self.clock.now(), step=step, reason=str(failed))
         return Done(at=self.clock.now(), step=step)
+
+    def _verify(self, asked: Weights) -> None:
+        found = self.infrastructure.weights()
+        if found != asked:
+            raise UpdateFailed(f"in force is {_shares(found)}; asked for was {_shares(asked)}")
 
     def _check(self, action: CheckHealth) -> Event | None:
         deadline = self.state.since + action.within
@@ -134,73 +151,121 @@ class Driver:
 
     def _watch(self, action: Watch) -> Event | None:
         last = self.state.clocks.last
-        due = max(last, self.state.since) + action.every if last else self.clock.now()
+        due = last + action.every if last and last >= self.state.since else self.clock.now()
         if not self._waited(due - self.clock.now(), action):
             return None
         at = self.clock.now()
         evaluation = self.observer.evaluate(self.state.plan.slot)
         self.narrator.sees(evaluation, at)
-        self._unwritten.append(point(at, self.state, evaluation.sample, evaluation.verdict.result))
+        seen = point(at, self.state, evaluation.sample, evaluation.verdict.result)
+        self._unwritten = (*self._unwritten, seen)
         return Observed(at=at, step=action.step, verdict=evaluation.verdict)
+
+    def _take(self, event: Event) -> None:
+        before, self.state = self.state, apply(self.state, event)
+        self._dirty |= (self.state.step, self.state.history) != (before.step, before.history)
 
     def _waited(self, span: timedelta, action: Action) -> bool:
         """Wait and listen; False as soon as a command has made another action the next one."""
         end = self.clock.now() + span
-        while (left := end - self.clock.now()) > timedelta():
-            self.clock.sleep(min(left, LISTENING).total_seconds())
+        while True:
             self._listen()
             if next_action(self.state) != action:
                 return False
-        return True
+            left = end - self.clock.now()
+            if left <= timedelta():
+                return True
+            self.clock.sleep(min(left, timedelta(seconds=1)).total_seconds())
 
     def _listen(self) -> None:
-        """Take in what persons have said, and show that this driver is alive."""
+        """Take in what persons have said, and show that this driver is alive; the journal is not waited for."""
+        if self._pending is not None:
+            if self._pending.done():
+                self._settle()
+            return
         now = self.clock.now()
-        if now - self._listened >= LISTENING:
+        due = now - self._written >= RENEWAL
+        if self._dirty or due or now - self._listened >= LISTENING:
             self._listened = now
+            exchange = self._writing(hold=True) if self._dirty or due else self._reading()
+            self._pending = self.background.submit(exchange)
+
+    def _commit(self, *, hold: bool = True) -> None:
+        """Have everything in the journal before going on."""
+        self._settle()
+        if self._dirty or not hold:
+            give_up = self.clock.now() + LEASE
+            while True:
+                try:
+                    self._hear(self._writing(hold=hold)()())
+                    return
+                except JournalFailed as failed:
+                    if self.clock.now() >= give_up:
+                        raise
+                    self.narrator.says(f"{failed}; trying again")
+                    self.clock.sleep(LISTENING.total_seconds())
+
+    def _settle(self) -> None:
+        """Wait for the exchange with the journal that is under way."""
+        pending, self._pending = self._pending, None
+        if pending is None:
+            return
+        try:
+            self._hear(pending.result()())
+        except JournalFailed as failed:
+            # The gates are watched on: of the two, it is the traffic that cannot wait.
+            self.narrator.says(f"{failed}; trying again")
+
+    def _reading(self) -> Callable[[], Callable[[], Record]]:
+        def exchange() -> Callable[[], Record]:
             found = self._held(self.journal.read())
-            for command in found.inbox[self._heard :]:
-                self._hear(command)
-            if len(found.inbox) > self._heard:
-                self._heard = len(found.inbox)
-                self._write()
-        if now - self._written >= RENEWAL:
-            self._write()
+            return lambda: found
 
-    def _hear(self, command: Command) -> None:
-        if why := refusal(self.state, command):
-            self.narrator.says(f"{command.kind} by {command.who} changes nothing: {why}")
-        else:
-            self.record = self.record.model_copy(update={"state": apply(self.state, command)})
-            self.narrator.is_at(self.state)
+        return exchange
 
-    def _take(self, event: Event) -> None:
-        before, after = self.state, apply(self.state, event)
-        self.record = self.record.model_copy(update={"state": after})
-        if (after.step, after.history) != (before.step, before.history):
-            self._write()
-
-    def _write(self, *, hold: bool = True) -> None:
-        """Write what has happened, without what was heard of the inbox, and renew the lease or give it up."""
-        now = self.clock.now()
-        in_update = isinstance(next_action(self.state), PrepareSlot | SetWeights | VerifyWeights | ScaleDown)
-        self.lease = self.lease.model_copy(
-            update={"renewed": now, "expires": now + (LEASE_IN_UPDATE if in_update else LEASE)}
-        )
+    def _writing(self, *, hold: bool) -> Callable[[], Callable[[], Record]]:
+        """Return what writes the present state, without what was heard of the inbox, and renews the lease or gives it up."""
+        now, state, heard, points = self.clock.now(), self.state, self._heard, self._unwritten
+        span = LEASE_IN_UPDATE if isinstance(next_action(state), Changing | VerifyWeights) else LEASE
+        self.lease = self.lease.model_copy(update={"renewed": now, "expires": now + span})
+        lease = self.lease if hold else None
+        self._dirty = False
 
         def written(found: Record | None) -> Record:
             held = self._held(found)
             return Record(
-                state=self.state,
-                lease=self.lease if hold else None,
-                inbox=held.inbox[self._heard :],
-                points=thinned([*held.points, *self._unwritten]),
+                state=state,
+                lease=lease,
+                inbox=held.inbox[heard:],
+                points=thinned([*held.points, *points]),
             )
 
-        self.record = self.journal.change(written)
-        self._written = self.clock.now()
-        self._heard = 0
-        self._unwritten.clear()
+        def exchange() -> Callable[[], Record]:
+            try:
+                record = self.journal.change(written)
+            except JournalFailed:
+                self._dirty = True
+                raise
+
+            def taken_in() -> Record:
+                self._written = now
+                self._heard -= heard
+                self._unwritten = self._unwritten[len(points) :]
+                return record
+
+            return taken_in
+
+        return exchange
+
+    def _hear(self, found: Record) -> None:
+        for command in found.inbox[self._heard :]:
+            self._heard += 1
+            self._dirty = True
+            if why := refusal(self.state, command):
+                self.narrator.says(f"{command.kind} by {command.who} changes nothing: {why}")
+            else:
+                self.state = apply(self.state, command)
+                self.narrator.is_at(self.state)
 
     def _held(self, found: Record | None) -> Record:
         """Return the journal's record while it is this driver's to write."""

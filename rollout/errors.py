@@ -15,3 +15,7 @@ class UpdateFailed(RolloutError):
 
 class LeaseLost(RolloutError):
     """Another driver has taken this rollout over."""
+
+
+class JournalFailed(RolloutError):
+    """The journal cannot be read or written now."""

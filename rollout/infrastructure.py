@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, cast
 
 from operations.release import Version
@@ -23,7 +24,7 @@ SHOWN_STEPS: Final = 10
 """Of the steps that a refused preview contains."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class PulumiInfrastructure:
     """One stack, its file and its cluster."""
 
@@ -88,7 +89,7 @@ class PulumiInfrastructure:
         except UpdateFailed as error:
             return str(error)
 
-    @property
+    @cached_property
     def cluster(self) -> Cluster:
         """The stack's cluster."""
         return Cluster(self._kubeconfig)

@@ -17,7 +17,7 @@ import pulumi
 from pulumi import automation as auto
 
 from rollout.engine import gist, patiently
-from rollout.errors import RolloutError
+from rollout.errors import JournalFailed, RolloutError
 from rollout.record import Record
 
 OUTPUT: Final = "rollout"
@@ -77,7 +77,7 @@ class PulumiJournal:
         try:
             deployment = self.stack.export_stack().deployment or {}
         except auto.CommandError as error:
-            raise RolloutError(f"the journal cannot be read: {gist(error)}") from error
+            raise JournalFailed(f"the journal cannot be read: {gist(error)}") from error
         for resource in cast("list[dict[str, Any]]", deployment.get("resources") or []):
             written = cast("dict[str, object]", resource.get("outputs") or {}).get(OUTPUT)
             if isinstance(written, str):
@@ -102,5 +102,5 @@ class PulumiJournal:
         except auto.CommandError as error:
             if refused:
                 raise refused[-1] from None
-            raise RolloutError(f"the journal cannot be written: {gist(error)}") from error
+            raise JournalFailed(f"the journal cannot be written: {gist(error)}") from error
         return done[-1]

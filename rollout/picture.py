@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from html import escape
+from itertools import pairwise
 from math import ceil
 from textwrap import shorten
 from typing import Final
 
 from operations.metrics import ERROR_RATE, LATENCY_P99, KeyMetric
-from operations.rollout.state import Entry, Stage
+from operations.rollout.gate import Result, Verdict
+from operations.rollout.state import MACHINE, Direction, Entry, Stage
 from operations.slots import WHOLE, Slot
 from rollout.record import Point, Record
 
@@ -28,6 +30,8 @@ INK: Final = "#24292f"
 FAINT: Final = "#d0d7de"
 WARNING: Final = "#d4a72c"
 CRITICAL: Final = "#cf222e"
+
+NOTHING_WRONG: Final = Verdict(result=Result.PASS).text
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ def draw(record: Record, title: str) -> str:
                 end,
                 _most(metric, points, values),
                 metric.title,
-                lambda v, m=metric: m.display(float(f"{v:.3g}")),
+                lambda v, m=metric: m.display(float(f"{v:.2g}")),
             )
             for place, (metric, values) in enumerate(_METRICS, start=1)
         ),
@@ -91,7 +95,7 @@ def draw(record: Record, title: str) -> str:
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" '
-            f'font-family="system-ui, sans-serif" font-size="12" fill="{INK}">',
+            f'font-family="Helvetica, Arial, DejaVu Sans, sans-serif" font-size="12" fill="{INK}">',
             f"<title>{escape(title)}</title>",
             f'<rect width="{WIDTH}" height="{height}" fill="#ffffff"/>',
             *head,
@@ -176,13 +180,13 @@ def _times(axes: _Axes, begin: datetime, end: datetime) -> Iterator[str]:
 
 
 def _decisions(history: Sequence[Entry]) -> list[Entry]:
-    """What changed the course: not each health check and verification on the way."""
-    passing = {Stage.HEALTH, Stage.VERIFY, Stage.CONFIRM, Stage.SCALE}
-    kept: list[Entry] = []
-    for entry in history:
-        on_the_way = entry.stage in passing and entry.who == "rollout"
-        moved = entry.stage is Stage.MOVE and entry.direction.value == "up"
-        if not on_the_way and not moved:
+    """What changed the course: not each health check and verification on the way, nor that a phase began well."""
+    kept = list(history[:1])
+    for before, entry in pairwise(history):
+        passing = entry.stage in {Stage.HEALTH, Stage.VERIFY, Stage.CONFIRM, Stage.SCALE}
+        moving = entry.stage is Stage.MOVE and entry.direction is Direction.UP
+        echo = kept[-1] is before and entry.stage is before.stage and entry.why == NOTHING_WRONG
+        if entry.who != MACHINE or not (passing or moving or echo):
             kept.append(entry)
     return kept
 
@@ -194,7 +198,7 @@ def _marks(axes: _Axes, decisions: Sequence[Entry], bottom: float) -> Iterator[s
         # Decisions close to one another would hide each other's numbers.
         label = max(x, taken + 17)
         taken = label
-        shade = CRITICAL if entry.direction.value == "back" else INK
+        shade = CRITICAL if entry.direction is Direction.BACK else INK
         yield (
             f'<line x1="{x:.1f}" y1="{axes.top:g}" x2="{x:.1f}" y2="{bottom:g}" stroke="{shade}" '
             f'stroke-opacity="0.45" stroke-dasharray="2 3"/>'
@@ -210,7 +214,7 @@ def _legend(decisions: Sequence[Entry], begin: datetime, top: float) -> Iterator
     for number, entry in enumerate(decisions, start=1):
         y = top + LINE * number - 4
         after = str(entry.at - begin).split(".", maxsplit=1)[0]
-        what = shorten(f"{entry.stage}: {entry.why}", 118, placeholder=" …")
+        what = shorten(f"{entry.stage} at {entry.weight} %: {entry.why}", 118, placeholder=" …")
         yield (
             f'<text x="{LEFT}" y="{y:g}"><tspan font-weight="600">{number}</tspan>  +{after}  '
             f"{escape(entry.who)}  {escape(what)}</text>"

@@ -40,7 +40,7 @@ class View:
     _state: State | None = None
     _action: Action | None = None
     _evaluation: Evaluation | None = None
-    _told: int = 0
+    _told: int | None = None
     _said: list[str] = field(default_factory=list[str])
     _display: Live | None = None
 
@@ -65,7 +65,8 @@ class View:
     def is_at(self, state: State) -> None:
         """Tell the decisions that were not told yet. See `ports.Narrator`."""
         self._state = state
-        fresh = state.history[self._told :]
+        # Who takes a rollout over is told the last decision of those before.
+        fresh = state.history[-1:] if self._told is None else state.history[self._told :]
         self._told = len(state.history)
         for entry in fresh:
             self._print(line_of(entry))
