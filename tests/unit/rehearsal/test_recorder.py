@@ -686,7 +686,7 @@ class TestConfigure:
         (
             "pagerduty:index/service:Service",
             {"escalationPolicy", "incidentUrgencyRule", "supportHours"},
-            set(),
+            set[str](),
         ),
         ("random:index/randomPassword:RandomPassword", {"length"}, {"bcryptHash", "result"}),
         (
