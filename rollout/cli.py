@@ -20,6 +20,7 @@ from operations.rollout.plan import INTERVAL
 from rollout import report
 from rollout.desk import Desk
 from rollout.errors import RolloutError
+from rollout.handover import is_alive
 from rollout.picture import draw
 from rollout.record import Command, Lease
 from rollout.view import View, headline, line_of
@@ -171,8 +172,8 @@ def status(stack: Stack, work_dir: WorkDir = Path(), as_json: Json = False) -> N
         return
     console.print(headline(record.state, _now()))
     if record.lease is not None:
-        expired = " [red](silent for too long: rollout resume)[/]" if record.lease.expires <= _now() else ""
-        console.print(f"driven by {record.lease.holder}{expired}")
+        dead = "" if is_alive(record.lease, _now()) else f" [red](dead: rollout resume --stack {stack})[/]"
+        console.print(f"driven by {record.lease.holder}{dead}")
     elif not record.ended:
         console.print(f"[red]nobody drives it[/]: rollout resume --stack {stack}")
     for entry in record.state.history:

@@ -30,7 +30,7 @@ from operations.rollout.events import Blocked, Done, Event, Failed, Observed
 from operations.rollout.machine import apply, next_action, refusal
 from operations.rollout.state import State
 from operations.slots import Slot, Weights
-from rollout.errors import JournalFailed, LeaseLost, PlanRefused, UpdateFailed
+from rollout.errors import JournalFailed, LeaseLost, PlanRefused, RolloutError, UpdateFailed
 from rollout.ports import Clock, Infrastructure, Journal, Narrator, Observer
 from rollout.record import LEASE, LEASE_IN_UPDATE, Lease, Point, Record, point, thinned
 
@@ -131,7 +131,7 @@ class Driver:
             attempt()
         except PlanRefused as refused:
             return Blocked(at=self.clock.now(), step=step, reason=str(refused))
-        except UpdateFailed as failed:
+        except RolloutError as failed:
             return Failed(at=self.clock.now(), step=step, reason=str(failed))
         return Done(at=self.clock.now(), step=step)
 

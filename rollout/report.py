@@ -7,6 +7,7 @@ from typing import Any
 
 from operations.rollout.actions import Finish, Watch
 from operations.rollout.machine import next_action
+from rollout.handover import is_alive
 from rollout.record import Record
 
 
@@ -32,7 +33,7 @@ def status(stack: str, record: Record | None, now: datetime) -> dict[str, Any]:
             "outcome": action.report.outcome.value if isinstance(action, Finish) else None,
             "driver": None
             if driver is None
-            else {**driver.model_dump(mode="json", by_alias=True), "expired": driver.expires <= now},
+            else {**driver.model_dump(mode="json", by_alias=True), "alive": is_alive(driver, now)},
             "lastDecision": state.history[-1].model_dump(mode="json", by_alias=True),
             "waitingCommands": len(record.inbox),
             "state": state.model_dump(mode="json", by_alias=True),
