@@ -1,4 +1,4 @@
-"""One service in two slots, a tenth of its requests on the new version; no database, no files, no monitoring."""
+"""One service in two slots, a twentieth of its requests on the new version; no database, no files, no monitoring."""
 
 from ipaddress import IPv4Network as IPv4
 
