@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap
 from ruamel.yaml.error import YAMLError
 
-from operations.facts import Environment, Sla
+from operations.facts import Environment
 from operations.release import Release
 from operations.slots import Slot
 from rollout.errors import RolloutError
@@ -22,8 +22,6 @@ from rollout.errors import RolloutError
 RELEASE: Final = "quikapp:release"
 ENVIRONMENT: Final = "quikapp:environment"
 ENCRYPTION: Final = "secretsprovider"
-
-_SLA: Final = TypeAdapter[float | None](Sla)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Final, Self
@@ -18,9 +18,6 @@ from operations.rollout.gate import FLOOR, Measured, Result
 from operations.rollout.machine import next_action
 from operations.rollout.state import Direction, Entry, State
 from rollout.ports import Evaluation
-
-DECISIONS: Final = 6
-"""Of the last ones shown in the live view."""
 
 COLORS: Final = {
     Result.PASS: "green",
@@ -38,10 +35,8 @@ class View:
     live: bool
     """Whether the view stands still and changes, or lines follow each other."""
     _state: State | None = None
-    _action: Action | None = None
     _evaluation: Evaluation | None = None
     _told: int | None = None
-    _said: list[str] = field(default_factory=list[str])
     _display: Live | None = None
 
     def __enter__(self) -> Self:
@@ -59,8 +54,7 @@ class View:
             self._display.stop()
 
     def begins(self, action: Action) -> None:
-        """See `ports.Narrator`."""
-        self._action = action
+        """The state says it all. See `ports.Narrator`."""
 
     def is_at(self, state: State) -> None:
         """Tell the decisions that were not told yet. See `ports.Narrator`."""
