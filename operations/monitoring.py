@@ -4,7 +4,7 @@
 import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
-from datetime import date, time
+from datetime import date, time, timedelta
 from enum import StrEnum, unique
 from types import MappingProxyType
 from typing import Annotated, Final, Self
@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
+from operations import logs
 from operations.model import Model, matching
 
 NAMESPACE: Final = "monitoring"
@@ -90,6 +91,26 @@ SIZES: Final[Mapping[Part, Size]] = MappingProxyType(
 
 ELASTICSEARCH_MILLICORES: Final = 1000
 """Of one Elasticsearch node."""
+
+
+# --- housekeeping --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Chore:
+    """A CronJob that keeps a promise about what is stored; nobody looks at it while it works."""
+
+    name: str
+    """Of the CronJob."""
+    period: timedelta
+    """From one run to the next."""
+
+
+LOG_SWEEP: Final = Chore("log-sweep", logs.SWEEP)
+"""Removes single log lines that are older than they may be."""
+
+INDEX_CLEANER: Final = Chore("jaeger-index-cleaner", timedelta(days=1))
+"""Removes the traces of days that are over."""
 
 
 # --- words ---------------------------------------------------------------------------------------------------------
@@ -299,6 +320,12 @@ class Monitoring(Model):
     def parts(self) -> Set[Part]:
         """The parts that this stack has."""
         return frozenset(Part) if self.datadog is not None else frozenset(Part) - DATADOG
+
+    @property
+    def chores(self) -> tuple[Chore, ...]:
+        """The CronJobs that this stack has."""
+        stored = self.tracing.storage is TraceStorage.ELASTICSEARCH
+        return (LOG_SWEEP, INDEX_CLEANER) if stored else (LOG_SWEEP,)
 
     @property
     def secrets(self) -> Mapping[str, str]:

@@ -15,16 +15,16 @@ from components.monitoring.parts import PORTS, in_namespace, peer
 from components.monitoring.workload import Place
 from operations import versions
 from operations.logs import seconds
-from operations.monitoring import NAMESPACE, Part
+from operations.monitoring import LOG_SWEEP, NAMESPACE, Part
 
 batch = kubernetes.batch.v1
 core = kubernetes.core.v1
 meta = kubernetes.meta.v1
 networking = kubernetes.networking.v1
 
-NAME: Final = "log-sweep"
+NAME: Final = LOG_SWEEP.name
 SCHEDULE: Final = "17 * * * *"
-"""Every hour (see `operations.logs.SWEEP`), at a minute when little else begins."""
+"""Every hour, the period of `LOG_SWEEP`, at a minute when little else begins."""
 
 USER: Final = 1000
 """The user of Elasticsearch's image, which has curl."""

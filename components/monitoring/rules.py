@@ -19,7 +19,7 @@ from operations import metrics
 from operations.environments import BUDGET_WINDOW
 from operations.incidents import OBJECTIVES
 from operations.metrics import EVERYTHING, KEY_METRICS, KeyMetric, Level, promql_duration
-from operations.monitoring import NAMESPACE, ON_NODES, Part
+from operations.monitoring import INDEX_CLEANER, LOG_SWEEP, NAMESPACE, ON_NODES, Chore, Part
 from operations.priorities import PRIORITY_OF_LEVEL, ROUTES, Priority
 from operations.slo import BURN_RATES, BurnRate, allowed_error_ratio, burn_rates
 
@@ -69,6 +69,8 @@ class Watched:
     """The folder of the runbooks; like `grafana_url` without a slash at its end."""
     retention_days: int
     """How long Prometheus remembers."""
+    chores: tuple[Chore, ...] = ()
+    """The CronJobs of the monitoring stack, which knows them itself."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,7 @@ def _topics(watched: Watched) -> Iterator[_Topic]:
         alerts=(
             *(_part_missing(part, watched.replicas[part]) for part in Part if part in watched.replicas),
             *(_target_missing(job) for job in jobs(watched)),
+            *(_overdue(chore) for chore in watched.chores),
             VOLUME_FILLING,
             NOT_HANDED_OVER,
             NOT_SENT,
@@ -486,6 +489,42 @@ def _target_missing(job: str) -> Alert:
         priority=_monitoring_priority(job),
         summary=f"Missing targets of {job}{{{{ with $labels.node }}}} on {{{{ . }}}}{{{{ end }}}}: {{{{ $value }}}}",
         impact=JOB_IMPACT[job],
+        dashboard="monitoring",
+    )
+
+
+CHORE_IMPACT: Final[Mapping[Chore, str]] = MappingProxyType(
+    {
+        LOG_SWEEP: "Log lines are found for a day longer than they may be.",
+        INDEX_CLEANER: "Traces are kept for longer than their week and fill Elasticsearch's volumes.",
+    }
+)
+"""What comes of a CronJob that does not run."""
+
+OVERDUE_PERIODS: Final = 3
+"""Periods without success after which a CronJob is overdue: what fails once is tried again at its next turn."""
+
+
+def last_success(chore: Chore) -> str:
+    """PromQL of when a CronJob last succeeded, as a Unix time; of one that never has, when it was made.
+
+    Source: https://github.com/kubernetes/kube-state-metrics/blob/main/docs/metrics/workload/cronjob-metrics.md
+    """
+    chosen = f'{{namespace="{NAMESPACE}", cronjob="{chore.name}"}}'
+    return f"(max(kube_cronjob_status_last_successful_time{chosen}) or max(kube_cronjob_created{chosen}))"
+
+
+def _overdue(chore: Chore) -> Alert:
+    return Alert(
+        name="HousekeepingOverdue",
+        labels={"cronjob": chore.name},
+        expression=f"time() - {last_success(chore)} > {OVERDUE_PERIODS * chore.period // timedelta(seconds=1)}",
+        # The expression waits long enough.
+        hold=None,
+        # No user feels it, and nothing is lost by it.
+        priority=Priority.P3,
+        summary=f"{chore.name} has not succeeded for {{{{ $value | humanizeDuration }}}}",
+        impact=CHORE_IMPACT[chore],
         dashboard="monitoring",
     )
 

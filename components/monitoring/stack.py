@@ -92,6 +92,7 @@ class Monitoring(pulumi.ComponentResource):
         self.child: Final = pulumi.ResourceOptions(parent=self)
         self._exporters()
         facts, environment = args.facts, args.watched.environment
+        watched = replace(args.watched, chores=facts.chores)
         self.place: Final = Place(
             slot_namespaces=args.slot_namespaces,
             network_cidr=args.network_cidr,
@@ -108,7 +109,7 @@ class Monitoring(pulumi.ComponentResource):
             f"{name}-{Part.PROMETHEUS}",
             PrometheusArgs(
                 place=self.place,
-                watched=args.watched,
+                watched=watched,
                 external_labels={"environment": environment, "region": args.region},
                 storage_gib=facts.storage_gib,
             ),
@@ -157,7 +158,7 @@ class Monitoring(pulumi.ComponentResource):
             f"{name}-{Part.GRAFANA}",
             GrafanaArgs(
                 place=self.place,
-                watched=args.watched,
+                watched=watched,
                 database_services=args.database_services,
                 sign_in=facts.sign_in,
                 client_secret=None if facts.sign_in is None else args.secrets["grafana-client-secret"],

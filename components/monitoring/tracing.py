@@ -24,7 +24,7 @@ from components.monitoring.access import ElasticsearchAccess
 from components.monitoring.parts import PORTS, peer
 from components.monitoring.workload import Place, Workload, http_probe
 from operations import versions
-from operations.monitoring import SIZES, Part, TraceStorage
+from operations.monitoring import INDEX_CLEANER, SIZES, Part, TraceStorage
 
 apps = kubernetes.apps.v1
 batch = kubernetes.batch.v1
@@ -45,7 +45,7 @@ trace explains what went wrong this week."""
 CLEANED_AFTER_DAYS: Final = RETENTION_DAYS + 1
 """What the cleaner is given: it counts back from the coming midnight, and deletes the days that ended before that."""
 
-CLEANER: Final = "jaeger-index-cleaner"
+CLEANER: Final = INDEX_CLEANER.name
 CLEANER_SCHEDULE: Final = "30 1 * * *"
 """Daily, at half past one in the night (UTC), as Jaeger's days are."""
 

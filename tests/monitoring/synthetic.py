@@ -145,6 +145,14 @@ class Pod:
 NODES: Final = tuple(f"ip-10-50-{zone}-10.eu-west-1.compute.internal" for zone in range(3))
 
 
+def cron_jobs(recording: Recording[Any]) -> list[Labels]:
+    """The CronJobs that an environment declares, as exporters name them."""
+    return [
+        {"namespace": made.inputs["metadata"]["namespace"], "cronjob": made.inputs["metadata"]["name"]}
+        for made in recording.of("kubernetes:batch/v1:CronJob")
+    ]
+
+
 def declared(recording: Recording[Any]) -> list[Workload]:
     """The workloads that an environment declares."""
     return [
@@ -251,12 +259,16 @@ def exposed(text: str) -> Iterator[Series]:
 
 
 def world(
-    workloads: Sequence[Workload], config: Configuration, exposition: Mapping[Part, str]
+    workloads: Sequence[Workload],
+    scheduled: Sequence[Labels],
+    config: Configuration,
+    exposition: Mapping[Part, str],
 ) -> Iterator[Series]:
     """Every series of an environment.
 
     Args:
         workloads: what runs.
+        scheduled: the CronJobs.
         config: of Prometheus, which decides what is dropped.
         exposition: what the real programs of some parts expose.
     """
@@ -265,7 +277,7 @@ def world(
         config,
         (
             *application(everything),
-            *state_metrics(workloads, everything),
+            *state_metrics(workloads, scheduled, everything),
             *node_exporter(),
             *kubelet(everything),
             *cadvisor(everything),
@@ -312,7 +324,9 @@ def application(everything: Iterable[Pod]) -> Iterator[Series]:
         )
 
 
-def state_metrics(workloads: Sequence[Workload], everything: Sequence[Pod]) -> Iterator[Series]:
+def state_metrics(
+    workloads: Sequence[Workload], scheduled: Sequence[Labels], everything: Sequence[Pod]
+) -> Iterator[Series]:
     """kube-state-metrics, its default resources.
 
     Source: https://github.com/kubernetes/kube-state-metrics/tree/main/docs/metrics
@@ -322,6 +336,7 @@ def state_metrics(workloads: Sequence[Workload], everything: Sequence[Pod]) -> I
         "kube-state-metrics.kube-state-metrics.svc:8080",
         (
             *(one for workload in workloads for one in _state_of_workload(workload)),
+            *(one for names in scheduled for one in _state_of_cron_job(names)),
             *(one for pod in everything for one in _state_of_pod(pod)),
             *(one for node in NODES for one in _state_of_node(node)),
             *(
@@ -397,6 +412,18 @@ def _state_of_workload(workload: Workload) -> Iterator[Series]:
             namespace=namespace,
             poddisruptionbudget=workload.name,
         )
+
+
+def _state_of_cron_job(names: Labels) -> Iterator[Series]:
+    for name, value in {
+        "created": LONG_AGO,
+        "next_schedule_time": LONG_AGO + 7200,
+        "spec_suspend": 0,
+        "status_active": 0,
+        "status_last_schedule_time": LONG_AGO + 3600,
+        "status_last_successful_time": LONG_AGO + 3660,
+    }.items():
+        yield gauge(f"kube_cronjob_{name}", value, **names)
 
 
 def _state_of_pod(pod: Pod) -> Iterator[Series]:

@@ -24,7 +24,7 @@ from operations.metrics import KEY_METRICS, promql_duration
 from operations.monitoring import Part
 from tests.monitoring.environments import config_map, recorded
 from tests.monitoring.servers import alertmanager, get, prometheus
-from tests.monitoring.synthetic import Series, Workload, declared, openmetrics, world
+from tests.monitoring.synthetic import Labels, Series, Workload, cron_jobs, declared, openmetrics, world
 from tests.monitoring.test_jaeger import TRACE, jaeger, send_span
 
 STACK: Final = "live"
@@ -47,6 +47,7 @@ class Stack:
     """What the stack makes of the monitoring."""
 
     workloads: Sequence[Workload]
+    cron_jobs: Sequence[Labels]
     config: Mapping[str, Any]
     rules: Mapping[str, Any]
     panels: Mapping[str, str]
@@ -60,6 +61,7 @@ def stack() -> Stack:
         boards = config_map(recording, "grafana-dashboards-")
         return Stack(
             declared(recording),
+            cron_jobs(recording),
             json.loads(files["prometheus.json"]),
             json.loads(files["rules.json"]),
             {
@@ -143,7 +145,7 @@ def series(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Sequence[S
                 Part.ALERTMANAGER: get(f"{alertmanager_url}/metrics"),
                 Part.JAEGER: _jaeger_metrics(tmp_path_factory.mktemp("jaeger")),
             }
-    return [*world(stack.workloads, stack.config, exposition)]
+    return [*world(stack.workloads, stack.cron_jobs, stack.config, exposition)]
 
 
 def _jaeger_metrics(directory: Path) -> str:

@@ -13,6 +13,7 @@ from tests.rules.worlds import (
     NODES,
     Series,
     cpu,
+    cron_job,
     daemonset,
     deployment,
     errors,
@@ -635,6 +636,62 @@ VOLUMES_CASES = [
     ),
 ]
 
+HOUSEKEEPING = "HousekeepingOverdue"
+LONG_FOUND = "Log lines are found for a day longer than they may be."
+LONG_KEPT = "Traces are kept for longer than their week and fill Elasticsearch's volumes."
+
+
+def overdue(job: str, since: str, impact: str) -> Firing:
+    return Firing(
+        "P3",
+        f"{job} has not succeeded for {since}",
+        impact,
+        "monitoring",
+        "housekeeping-overdue.md",
+        {"cronjob": job},
+    )
+
+
+OVERDUE = [
+    overdue("log-sweep", "3h 1m 0s", LONG_FOUND),
+    overdue("jaeger-index-cleaner", "3d 0h 1m 0s", LONG_KEPT),
+]
+HOUSEKEEPING_CASES = [
+    Case(
+        about=HOUSEKEEPING,
+        title="three periods have passed since each succeeded",
+        series={
+            **HEALTHY,
+            **cron_job("log-sweep", -864_000, -10_500),
+            **cron_job("jaeger-index-cleaner", -864_000, -258_900),
+        },
+        alerts={"5m": [], "6m": OVERDUE},
+    ),
+    Case(
+        about=HOUSEKEEPING,
+        title="three periods have passed since each was made, and none ever succeeded",
+        series={
+            **HEALTHY,
+            **cron_job("log-sweep", -10_500, None),
+            **cron_job("jaeger-index-cleaner", -258_900, None),
+        },
+        alerts={"5m": [], "6m": OVERDUE},
+    ),
+    Case(
+        about=HOUSEKEEPING,
+        title="each succeeded of late, however old it is",
+        series=HEALTHY,
+        values=[count(HOUSEKEEPING, "40m", None)],
+    ),
+    Case(
+        about=HOUSEKEEPING,
+        title="where traces are in memory nobody misses their cleaner",
+        shape=DEV,
+        series={**HEALTHY, **cron_job("jaeger-index-cleaner", -864_000, -864_000)},
+        values=[count(HOUSEKEEPING, "5m", None)],
+    ),
+]
+
 DELIVERY = "AlertsNotDelivered"
 NOT_HANDED_OVER = Firing(
     "P2",
@@ -760,6 +817,7 @@ CASES = [
     *PARTS_CASES,
     *TARGETS_CASES,
     *VOLUMES_CASES,
+    *HOUSEKEEPING_CASES,
     *DELIVERY_CASES,
     *EVALUATION_CASES,
     *WATCHDOG_CASES,

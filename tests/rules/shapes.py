@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from components.monitoring.rules import Watched
-from operations.monitoring import Part
+from operations.monitoring import INDEX_CLEANER, LOG_SWEEP, Part
 
 _SMALL: Final[Mapping[Part, int]] = {
     Part.PROMETHEUS: 1,
@@ -26,6 +26,7 @@ DEV: Final = Watched(
     grafana_url="http://localhost:3000",
     runbooks_url="https://github.com/quikapp/operations/blob/main/docs/runbooks",
     retention_days=3,
+    chores=(LOG_SWEEP,),
 )
 QA: Final = replace(DEV, environment="qa", sla=95)
 UAT: Final = replace(DEV, environment="uat", sla=99, retention_days=7)
@@ -45,6 +46,7 @@ LIVE: Final = Watched(
     grafana_url="https://grafana.quikapp.example",
     runbooks_url="https://github.com/quikapp/operations/blob/main/docs/runbooks",
     retention_days=31,
+    chores=(LOG_SWEEP, INDEX_CLEANER),
 )
 STAGING: Final = replace(LIVE, environment="staging", sla=99.9)
 

@@ -36,6 +36,7 @@ def test_every_alert_has_its_runbook_and_every_runbook_its_alert() -> None:
         "cpu-usage.md",
         "error-budget-burn.md",
         "error-rate.md",
+        "housekeeping-overdue.md",
         "incident.md",
         "memory-usage.md",
         "monitoring-part-missing.md",

@@ -186,6 +186,17 @@ def evaluated(failed: str) -> Series:
     }
 
 
+def cron_job(name: str, made: int, succeeded: int | None) -> Series:
+    """When a CronJob was made and when it last succeeded, in seconds from when the series begin; None: never."""
+    labels = f'namespace="monitoring", cronjob="{name}"'
+    return {
+        f"kube_cronjob_created{{{labels}}}": f"{made}x40",
+        f"kube_cronjob_status_last_successful_time{{{labels}}}": "_x40"
+        if succeeded is None
+        else f"{succeeded}x40",
+    }
+
+
 HEALTHY: Series = {
     **slots(),
     **targets(),
@@ -196,5 +207,7 @@ HEALTHY: Series = {
     **handed_over("0x40", "0x40", "0x40"),
     **sent("3x40"),
     **evaluated("3x40"),
+    **cron_job("log-sweep", -864_000, 0),
+    **cron_job("jaeger-index-cleaner", -864_000, 0),
 }
 """Live as it should be."""

@@ -21,7 +21,7 @@ from components.monitoring.stack import EXPORTERS
 from operations.environments import error_budget
 from operations.incidents import OBJECTIVES, Severity, Step
 from operations.metrics import KEY_METRICS, KeyMetric, Level, promql_duration
-from operations.monitoring import AGENTS_NAMESPACE, NAMESPACE, ON_NODES, Part
+from operations.monitoring import AGENTS_NAMESPACE, INDEX_CLEANER, LOG_SWEEP, NAMESPACE, ON_NODES, Part
 from operations.priorities import PRIORITY_OF_LEVEL, ROUTES, Paging, Priority
 from operations.release import Release, SlotCapacity
 from operations.slo import BURN_RATES
@@ -207,6 +207,7 @@ LIVE: Final = Watched(
     grafana_url="https://grafana.example",
     runbooks_url="https://runbooks.example",
     retention_days=31,
+    chores=(LOG_SWEEP, INDEX_CLEANER),
 )
 
 
@@ -328,6 +329,7 @@ KINDS: Final = {
     "svc": "service",
     "clusterrolebinding": "clusterrolebinding",
     "cronjob": "cronjob",
+    "job": "job",
     "node": "node",
     "nodes": "node",
     "nodeclaims": "nodeclaim",
@@ -363,7 +365,9 @@ def _objects() -> Iterator[tuple[str, str, str]]:
             yield slot.namespace, "hpa", service
             yield slot.namespace, "pod", f"{service}-5d9c7b6f4-x2x7k"
     yield NAMESPACE, "secret", "elasticsearch-operator"
-    yield NAMESPACE, "cronjob", "log-sweep"
+    for chore in LIVE.chores:
+        yield NAMESPACE, "cronjob", chore.name
+        yield NAMESPACE, "job", f"{chore.name}-by-hand"
     yield STATE_METRICS, "deployment", STATE_METRICS
     yield "kube-system", "deployment", "metrics-server"
     yield "", "nodepool", NODE_POOL
@@ -441,7 +445,7 @@ def named(command: Command) -> Iterator[tuple[str, str]]:
             yield "node", words[0]
         case "rollout":
             yield KINDS[words[1]], words[2]
-        case "get" | "describe" | "delete" | "patch" | "scale" | "top" if words:
+        case "get" | "describe" | "create" | "delete" | "patch" | "scale" | "top" if words:
             for kind in words[0].split(","):
                 yield from ((KINDS[kind], name) for name in words[1:] or [""])
         case "get":
@@ -456,10 +460,10 @@ def test_commands_call_each_workload_what_the_program_calls_it() -> None:
         (resource.inputs["metadata"]["namespace"], kind.lower(), resource.inputs["metadata"]["name"])
         for resource in recorded.resources
         for package, _, kind in [resource.token.rpartition(":")]
-        if package == "kubernetes:apps/v1"
+        if package in ("kubernetes:apps/v1", "kubernetes:batch/v1")
     }
     recorded.close()
-    assert (NAMESPACE, "statefulset", Part.PROMETHEUS) in made
+    assert {(NAMESPACE, "statefulset", Part.PROMETHEUS), (NAMESPACE, "cronjob", LOG_SWEEP.name)} <= made
     assert made <= OBJECTS
 
 

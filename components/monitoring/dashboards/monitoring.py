@@ -1,5 +1,7 @@
 """The monitoring stack itself: who watches the watchers."""
 
+from collections.abc import Iterator
+from datetime import timedelta
 from typing import Final
 
 from grafana_foundation_sdk.models import units
@@ -20,7 +22,7 @@ from components.monitoring.dashboards.panels import (
     trend,
 )
 from components.monitoring.dashboards.reads import runbook, volume_share
-from components.monitoring.rules import Watched
+from components.monitoring.rules import OVERDUE_PERIODS, Watched, last_success
 from operations.metrics import CPU_USAGE, MEMORY_USAGE
 from operations.monitoring import AGENTS_NAMESPACE, NAMESPACE
 
@@ -44,6 +46,7 @@ def monitoring(watched: Watched) -> Dashboard:
             _rules(watched),
             _alerts(watched),
             _storage(watched),
+            *_housekeeping(watched),
             _traces(),
             _grafana(),
         ],
@@ -303,6 +306,24 @@ def _storage(watched: Watched) -> Section:
             ),
         ],
     )
+
+
+def _housekeeping(watched: Watched) -> Iterator[Section]:
+    if watched.chores:
+        yield Section(
+            "Housekeeping",
+            [
+                trend(
+                    f"Since {chore.name} succeeded",
+                    f"Good is below {OVERDUE_PERIODS} of its periods.",
+                    Query(f"time() - {last_success(chore)}", chore.name),
+                    unit=units.DurationSeconds,
+                    steps=((None, GOOD), (OVERDUE_PERIODS * chore.period / timedelta(seconds=1), WARNING)),
+                    links=[runbook(watched, "HousekeepingOverdue")],
+                )
+                for chore in watched.chores
+            ],
+        )
 
 
 def _traces() -> Section:

@@ -13,7 +13,7 @@ import pytest
 
 from components.monitoring.dashboards import dashboards, files, queries
 from components.monitoring.rules import Alert, Watched, alerts
-from operations.monitoring import Part
+from operations.monitoring import INDEX_CLEANER, LOG_SWEEP, Part
 
 ROOT = Path(__file__).parents[3]
 
@@ -25,8 +25,9 @@ LIVE = Watched(
     grafana_url="https://grafana.example",
     runbooks_url="https://runbooks.example/docs/runbooks",
     retention_days=31,
+    chores=(LOG_SWEEP, INDEX_CLEANER),
 )
-DEV = replace(LIVE, environment="dev", sla=None, retention_days=3)
+DEV = replace(LIVE, environment="dev", sla=None, retention_days=3, chores=(LOG_SWEEP,))
 DATABASE = ("api",)
 VALUES = {"service": "api", "__rate_interval": "1m"}
 
@@ -190,6 +191,7 @@ def test_every_runbook_that_a_panel_links_to_exists() -> None:
             "cpu-usage",
             "error-budget-burn",
             "error-rate",
+            "housekeeping-overdue",
             "memory-usage",
             "monitoring-part-missing",
             "node-down",
@@ -335,6 +337,19 @@ def test_the_watchdog_is_no_firing_alert_but_its_absence_shows() -> None:
     (firing,) = expressions(titled(BOARDS["overview"], "Firing alerts"))
     assert 'alertname!="Watchdog"' in firing
     assert steps(titled(BOARDS["monitoring"], "Watchdog")) == [(None, "red"), (1, "green")]
+
+
+def test_each_cron_job_that_there_is_is_shown_with_the_threshold_of_its_alert() -> None:
+    def shown(watched: Watched) -> dict[str, tuple[float | None, str]]:
+        return {
+            panel["title"]: steps(panel)[-1]
+            for panel in panels(read(watched)["monitoring"])
+            if panel["title"].startswith("Since ")
+        }
+
+    sweep = {"Since log-sweep succeeded": (10_800, "orange")}
+    assert shown(LIVE) == sweep | {"Since jaeger-index-cleaner succeeded": (259_200, "orange")}
+    assert shown(DEV) == sweep
 
 
 # --- variables and queries -----------------------------------------------------------------------------------------

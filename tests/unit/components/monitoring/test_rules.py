@@ -8,6 +8,7 @@ import pytest
 
 from components.monitoring.metrics import configuration
 from components.monitoring.rules import (
+    CHORE_IMPACT,
     IMPACT,
     JOB_IMPACT,
     PART_IMPACT,
@@ -20,7 +21,7 @@ from components.monitoring.rules import (
     rule_file,
 )
 from operations.metrics import KEY_METRICS, Level
-from operations.monitoring import DATADOG, Part
+from operations.monitoring import DATADOG, INDEX_CLEANER, LOG_SWEEP, Part
 from operations.priorities import Priority
 from operations.slo import BURN_RATES
 
@@ -32,8 +33,15 @@ LIVE = Watched(
     grafana_url="https://grafana.quikapp.example",
     runbooks_url="https://docs.quikapp.example/runbooks",
     retention_days=31,
+    chores=(LOG_SWEEP, INDEX_CLEANER),
 )
-DEV = replace(LIVE, environment="dev", sla=None, replicas=dict.fromkeys(frozenset(Part) - DATADOG, 1))
+DEV = replace(
+    LIVE,
+    environment="dev",
+    sla=None,
+    replicas=dict.fromkeys(frozenset(Part) - DATADOG, 1),
+    chores=(LOG_SWEEP,),
+)
 
 
 def minutes(alert: Alert) -> tuple[float | None, float | None]:
@@ -97,6 +105,8 @@ def test_who_hears_of_what_and_when() -> None:
         ("ScrapeTargetMissing", "alertmanager", "P2", 15, 5),
         ("ScrapeTargetMissing", "grafana", "P3", 15, 5),
         ("ScrapeTargetMissing", "jaeger", "P3", 15, 5),
+        ("HousekeepingOverdue", "log-sweep", "P3", None, 5),
+        ("HousekeepingOverdue", "jaeger-index-cleaner", "P3", None, 5),
         ("VolumeFilling", "", "P2", 15, 5),
         ("AlertsNotDelivered", "prometheus", "P2", 10, None),
         ("AlertsNotDelivered", "alertmanager", "P2", 5, None),
@@ -238,6 +248,7 @@ def test_a_part_is_looked_for_as_the_kind_that_it_is() -> None:
 def test_every_metric_part_and_alert_has_its_impact() -> None:
     assert set(IMPACT) == {metric.name for metric in KEY_METRICS}
     assert set(PART_IMPACT) == set(Part)
+    assert set(CHORE_IMPACT) == {LOG_SWEEP, INDEX_CLEANER}
     assert set(JOB_IMPACT) >= {Part.PROMETHEUS, Part.ALERTMANAGER}
     assert all(alert.impact and alert.summary for alert in alerts(LIVE))
 

@@ -1,5 +1,6 @@
 """The monitoring stack as a whole: its namespaces, who waits for whom, and what it refuses to be made of."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from components.monitoring.rules import Watched
 from components.monitoring.stack import Monitoring, MonitoringArgs
 from operations import versions
 from operations.facts import EnvironmentFacts
+from operations.monitoring import TraceStorage
 from operations.slots import Slot
 from settings import parse
 from tests.unit.components.conftest import Record
@@ -22,6 +24,8 @@ DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 DAEMON_SET = "kubernetes:apps/v1:DaemonSet"
 NAMESPACE = "kubernetes:core/v1:Namespace"
 POLICY = "kubernetes:networking.k8s.io/v1:NetworkPolicy"
+CONFIG_MAP = "kubernetes:core/v1:ConfigMap"
+CRON_JOB = "kubernetes:batch/v1:CronJob"
 ADDON = "aws:eks/addon:Addon"
 LIVE = parse("live", configuration(document("live")), SECRETS)
 
@@ -93,6 +97,33 @@ def test_jaeger_starts_after_the_storage_that_it_cannot_start_without(record: Re
     nodes = next(made for made in recording.of(STATEFUL_SET) if "elasticsearch" in made.name)
     jaeger = next(made for made in recording.of(DEPLOYMENT) if "jaeger" in made.name)
     assert nodes.urn in jaeger.dependencies
+
+
+@pytest.mark.parametrize(
+    ("storage", "expected"),
+    [
+        ("elasticsearch", {"log-sweep": 10_800, "jaeger-index-cleaner": 259_200}),
+        ("memory", {"log-sweep": 10_800}),
+    ],
+)
+def test_every_cron_job_that_there_is_has_an_alert_and_no_other_has(
+    record: Record, storage: str, expected: dict[str, int]
+) -> None:
+    tracing = LIVE.monitoring.tracing.model_copy(update={"storage": TraceStorage(storage)})
+    monitoring = LIVE.monitoring.model_copy(update={"tracing": tracing})
+    recording = record(building(LIVE.model_copy(update={"monitoring": monitoring})))
+    assert {made.inputs["metadata"]["name"] for made in recording.of(CRON_JOB)} == expected.keys()
+    (rules,) = [
+        json.loads(config.inputs["data"]["rules.json"])
+        for config in recording.of(CONFIG_MAP)
+        if "rules.json" in config.inputs["data"]
+    ]
+    assert {
+        rule["labels"]["cronjob"]: int(rule["expr"].rpartition(" > ")[2])
+        for group in rules["groups"]
+        for rule in group["rules"]
+        if rule.get("alert") == "HousekeepingOverdue"
+    } == expected
 
 
 def test_the_exporters_are_eks_add_ons(record: Record) -> None:
