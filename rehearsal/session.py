@@ -89,6 +89,20 @@ class Rehearsal:
             )
             return watch
 
+    def settle(self, stack: auto.Stack) -> None:
+        """Bring a stack that is up in line with the program, where that has changed since.
+
+        Raises:
+            RehearsalError: something was refused or failed.
+        """
+        with Watch(self.console, "preview") as watch:
+            planned = self._run(watch, lambda: stack.preview(on_event=watch.on_event))
+        if set(planned.change_summary) <= {auto.OpType.SAME}:
+            return
+        with Watch(self.console, "up", total=len(watch.steps)) as watch:
+            self._run(watch, lambda: stack.up(on_event=watch.on_event, show_secrets=False))
+        self.console.print(changes_table(watch, f"\n{self.stack} is in line with the program"))
+
     def down(self) -> None:
         """End every process of the rehearsal and remove its state."""
         if not self.directory.is_dir():

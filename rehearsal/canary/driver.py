@@ -44,6 +44,8 @@ class Journal:
     outcome: str | None
     """None while it is under way."""
     version: str
+    going_back: bool
+    """Whether the traffic is on its way to the old slot, or was in the end."""
     why: str
     """What decided how it ended."""
     spent_seconds: float
@@ -64,6 +66,7 @@ class Journal:
         return cls(
             outcome=rollout["outcome"],
             version=rollout["version"],
+            going_back=rollout["direction"] == "back",
             why=(turn or history[-1])["why"],
             spent_seconds=_seconds(state["spent"]),
             allowed_seconds=None if budget is None else _seconds(budget),
@@ -88,9 +91,11 @@ class Driver:
     _process: "subprocess.Popen[bytes] | None" = None
     _read: int = field(default=0)
 
+    def __post_init__(self) -> None:
+        self.log.write_text("")
+
     def start(self, version: str, speed: int, interval: float) -> None:
         """Begin a rollout."""
-        self.log.write_text("")
         self._run(
             "start",
             *("--version", version),
@@ -126,6 +131,10 @@ class Driver:
         whole, _, _ = text.rpartition(b"\n")
         self._read += len(whole) + 1 if whole else 0
         return [line for line in whole.decode(errors="replace").splitlines() if line.strip()]
+
+    def last_words(self) -> str:
+        """The end of what it has said."""
+        return " ".join(self.log.read_text().strip().splitlines()[-3:])
 
     def journal(self) -> Journal | None:
         """What it says of its latest rollout.

@@ -15,7 +15,7 @@ from rehearsal.canary.network import proxied
 from rehearsal.canary.prometheus import Prometheus, adapted, interval, rendered
 from rehearsal.canary.timescale import Hasty, in_a_hurry
 from rehearsal.canary.weights import StateFile
-from rehearsal.canary.world import Slots, World
+from rehearsal.canary.world import Slots, World, mark_pods
 from rehearsal.errors import RehearsalError
 from rehearsal.session import Rehearsal
 from rehearsal.toolchain import ToolSet, ensure
@@ -96,10 +96,13 @@ def rehearse(rehearsal: Rehearsal, fault: Fault, speed: int) -> Story:
     state = StateFile(rehearsal.checkpoint)
     if not state.outputs():
         rehearsal.up()
-    with rehearsal.entered(as_it_stands=True):
+    with rehearsal.entered(as_it_stands=True) as stack:
         folder = rehearsal.directory / "canary"
         folder.mkdir(exist_ok=True)
         plane = rehearsal.plane({})
+        for slot in state.outputs().get("slots", {}).values():
+            mark_pods(plane.api, slot["namespace"], None)  # a rehearsal that was killed left them so
+        rehearsal.settle(stack)
         configuration = rendered(plane.api)
         every = interval(configuration, speed)
         prometheus = Prometheus(folder, tools["prometheus"])
@@ -213,8 +216,9 @@ class _Stage:
         world = self._world
         journal = self._driver.journal()
         if journal is None or world.weight is None or (world.weight == 0 and not world.most):
-            said = self._driver.log.read_text().strip().splitlines()
-            raise RehearsalError(f"the rollout gave {world.slots.new_name} no weight: {' '.join(said[-3:])}")
+            raise RehearsalError(
+                f"the rollout gave {world.slots.new_name} no weight: {self._driver.last_words()}"
+            )
         bad, returned = world.network.bad_since, world.returned_since
         spending = world.network.application.spending
         ended = {100: Ending.COMPLETED, 0: Ending.ROLLED_BACK}
@@ -263,9 +267,18 @@ def _put_in_order(driver: Driver, console: Console) -> None:
     if journal is None or journal.outcome is not None:
         return
     with console.status(f"taking back the rollout of {journal.version} that was left in the middle"):
-        driver.roll_back("left in the middle by an earlier rehearsal")
-        _wait(
-            lambda: driver.code is not None, LONGEST_WORK_SECONDS, "the rollout that was left in the middle"
+        if journal.going_back:
+            driver.resume()
+        else:
+            driver.roll_back("left in the middle by an earlier rehearsal")
+        try:
+            _wait(lambda: driver.code is not None, LONGEST_WORK_SECONDS, "the end of an earlier rollout")
+        finally:
+            driver.kill()
+            driver.said()
+    if (left := driver.journal()) is not None and left.outcome is None:
+        raise RehearsalError(
+            f"a rollout was left in the middle, and cannot be taken back: {driver.last_words()}"
         )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from rehearsal.canary.application import Application, Pod, pods_of
-from rehearsal.canary.faults import HEALTHY, SYMPTOMS, Fault, Symptoms
+from rehearsal.canary.faults import HEALTHY, SYMPTOMS, Fault
 from rehearsal.canary.network import Network
 from rehearsal.canary.weights import Destination, Namespace, Shares, StateFile, destinations, shares
 from rehearsal.errors import RehearsalError
@@ -111,14 +111,14 @@ class World:
             self.network.application.symptoms = symptoms
             self.network.telling = self._telling(fault)
         if fault is Fault.CRASH:
-            self._mark_pods("true")
+            mark_pods(self._api, self.slots.new, "true")
         self.fault_since = time.monotonic()
 
     def end_faults(self) -> None:
         """Let every pod of the new slot be well again."""
         with self.network.lock:
-            self.network.application.symptoms = Symptoms()
-        self._mark_pods(None)
+            self.network.application.symptoms = HEALTHY
+        mark_pods(self._api, self.slots.new, None)
 
     def _telling(self, fault: Fault) -> Callable[[str, str], bool]:
         """Which scrapes tell Prometheus of a fault."""
@@ -173,16 +173,17 @@ class World:
             for pod in pods_of(answer, self.slots.names, services)
         ]
 
-    def _mark_pods(self, value: str | None) -> None:
-        answer = self._api.get(f"/api/v1/namespaces/{self.slots.new}/pods") or {"items": []}
-        for item in answer["items"]:
-            metadata = item["metadata"]
-            annotations = cast("Mapping[str, str]", metadata.get("annotations") or {})
-            if annotations.get(CRASHES) == value:
-                continue
-            self._api.request(
+
+def mark_pods(api: KubernetesApi, namespace: Namespace, value: str | None) -> None:
+    """Let the pods of a namespace crash again and again, or with None no longer."""
+    answer = api.get(f"/api/v1/namespaces/{namespace}/pods") or {"items": []}
+    for item in answer["items"]:
+        metadata = item["metadata"]
+        annotations = cast("Mapping[str, str]", metadata.get("annotations") or {})
+        if annotations.get(CRASHES) != value:
+            api.request(
                 "PATCH",
-                f"/api/v1/namespaces/{self.slots.new}/pods/{metadata['name']}",
+                f"/api/v1/namespaces/{namespace}/pods/{metadata['name']}",
                 {"metadata": {"annotations": {CRASHES: value}}},
                 "application/merge-patch+json",
             )
