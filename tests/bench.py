@@ -1,4 +1,4 @@
-"""`make bench`: what the components cost, how previews grow, and how fast a control plane is there.
+"""`make bench`: what the components cost, how previews grow, how fast a control plane is there, and a canary taken back.
 
 Every figure of speed is a ratio between two things measured in turn in one run; each preview is a process of its own,
 from nothing, on a control plane that stands already. `uv run python -m tests.bench --help` says what else there is.
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 
@@ -26,6 +27,11 @@ from pulumi.automation import events
 from rich.console import Console
 from rich.table import Table
 
+from operations.environments import PAGE, EnvironmentName, error_budget
+from operations.ladder import LADDER
+from operations.rollout.budget import spending
+from rehearsal.canary.faults import SYMPTOMS, Fault
+from rehearsal.canary.run import Story, rehearse
 from rehearsal.control_plane import ControlPlane, Nodes
 from rehearsal.project import Project
 from rehearsal.session import Rehearsal
@@ -33,10 +39,15 @@ from rehearsal.toolchain import ToolSet, ensure
 from tests.rehearsal.conftest import Desk, lay
 
 STACK = "live"
+LIVE_SLA = PAGE[EnvironmentName.LIVE].sla or 0
 OVERHEAD_LIMIT = 1.15
 """Components may cost this much of a bare program's preview at most."""
 GROWTH_LIMIT = 1.10
 """Seconds per resource at the most services, over those at the fewest, at most."""
+
+RETURN_LIMIT = 1.5
+"""Seconds from the first bad sample to all weight on the old slot, over the sum of one scrape interval, one evaluation
+interval and one bare update of the listener rules, at most."""
 
 SECRET = "4dabf18193072939515e22adb298388d"  # noqa: S105 - the key by which the engine marks a secret, not one
 
@@ -229,6 +240,33 @@ def readiness(folder: Path, rounds: int) -> list[float]:
     return seconds
 
 
+def canary(folder: Path, fault: Fault) -> tuple[Story, float]:
+    """A canary of live at the page's own intervals with a fault, and the seconds of one bare update of its weights."""
+    desk = lay(folder)
+    rehearsal = Rehearsal(Project(desk.project), STACK, console)
+    rehearsal.up()
+    release = desk.stack_file(STACK)["config"]["quikapp:release"]
+    idle, serving = sorted(("blue", "green"), key=lambda slot: release[slot]["weight"])
+    moved = {serving: 100 - LADDER[0].weight, idle: LADDER[0].weight}
+    desk.edit(
+        STACK, lambda config: [config["quikapp:release"][slot].update(weight=moved[slot]) for slot in moved]
+    )
+    with rehearsal.entered() as stack:
+        started = time.perf_counter()
+        stack.up(show_secrets=False)
+        update = time.perf_counter() - started
+    desk.edit(STACK, lambda config: config.update({"quikapp:release": release}))
+    rehearsal.up()
+    return rehearse(rehearsal, fault, speed=1), update
+
+
+def ungated(fault: Fault) -> float:
+    """The part of live's 30 days' error budget that the same slot spends if each phase bakes as long as the page says."""
+    rate = SYMPTOMS[fault].failing
+    spent = sum((spending(phase.weight, rate, phase.bake) for phase in LADDER), timedelta())
+    return spent / error_budget(LIVE_SLA)
+
+
 def report(rounds: int, sizes: tuple[int, ...]) -> None:
     """Measure everything and print one table."""
     folder = Path(tempfile.mkdtemp(prefix="bench-"))
@@ -239,6 +277,8 @@ def report(rounds: int, sizes: tuple[int, ...]) -> None:
         by_size = growth(folder, rounds, sizes)
         console.print("control planes from nothing …")
         ready = readiness(folder, rounds)
+        console.print("a canary with errors, at the page's own intervals …")
+        story, update = canary(folder / "canary", Fault.ERRORS)
     finally:
         for home in folder.rglob(f".rehearsal/{STACK}"):
             Desk(home.parents[1]).rehearse("down", "--stack", STACK)
@@ -274,7 +314,54 @@ def report(rounds: int, sizes: tuple[int, ...]) -> None:
         "",
     )
     table.add_row("(d) seconds from nothing to a ready control plane", *_spread(ready, ".1f"), "")
+    for row in returned(story, update):
+        table.add_row(*row)
     console.print(table)
+
+
+def only_canary() -> None:
+    """Measure (e) and (f) alone."""
+    folder = Path(tempfile.mkdtemp(prefix="bench-"))
+    try:
+        story, update = canary(folder / "canary", Fault.ERRORS)
+    finally:
+        Desk(folder / "canary").rehearse("down", "--stack", STACK)
+        shutil.rmtree(folder, ignore_errors=True)
+    table = Table("figure", "measured", "", "", "wanted")
+    for row in returned(story, update):
+        table.add_row(*row)
+    console.print(table)
+
+
+def returned(story: Story, update: float) -> list[tuple[str, str, str, str, str]]:
+    """Rows about a canary that was taken back."""
+    if story.bad_for_seconds is None or story.budget_share is None:
+        raise SystemExit(f"the canary was not taken back: {story.driver_says.why}")
+    floor = story.scrape_seconds + story.evaluation_seconds + update
+    return [
+        (
+            "(e) first bad sample to old slot ÷ (scrape + evaluation + bare update)",
+            f"{story.bad_for_seconds / floor:.2f}",
+            "",
+            "",
+            f"≤ {RETURN_LIMIT}",
+        ),
+        (
+            f"    {story.bad_for_seconds:.1f} s ÷ {floor:.1f} s, of which the update {update:.1f} s",
+            "",
+            "",
+            "",
+            "",
+        ),
+        ("(f) error budget of 30 days that it spends", f"{story.budget_share:.1%}", "", "", ""),
+        (
+            "    and held to the page's bake times without a gate",
+            f"{ungated(story.fault):.0%}",
+            "",
+            "",
+            "",
+        ),
+    ]
 
 
 def _spread(values: list[float], form: str) -> tuple[str, str, str]:
@@ -288,10 +375,13 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=5, help="samples of each figure (default 5)")
     parser.add_argument("--services", type=int, nargs="+", default=[1, 10, 100], help="sizes of (b)")
+    parser.add_argument("--canary", action="store_true", help="only (e) and (f)")
     parser.add_argument("--preview", type=Path, help=argparse.SUPPRESS)
     parser.add_argument("--recording", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.preview:
+    if arguments.canary:
+        only_canary()
+    elif arguments.preview:
         print(json.dumps(asdict(preview(arguments.preview, arguments.recording))))
     else:
         report(arguments.rounds, tuple(arguments.services))
