@@ -81,7 +81,7 @@ SIZES: Final[Mapping[Part, Size]] = MappingProxyType(
         Part.GRAFANA: Size(250, 512),
         Part.JAEGER: Size(250, 1024),
         Part.LOGSTASH: Size(500, 1536),
-        Part.KIBANA: Size(500, 1536),
+        Part.KIBANA: Size(500, 2048),
         Part.FILEBEAT: Size(100, 256),
         Part.DATADOG_AGENT: Size(300, 768),
         Part.DATADOG_CLUSTER_AGENT: Size(200, 512),

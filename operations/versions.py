@@ -41,8 +41,9 @@ JAEGER_IMAGE: Final = "jaegertracing/jaeger:2.13.0"
 later ones have none."""
 
 # renovate: datasource=docker depName=jaegertracing/jaeger-es-index-cleaner
-JAEGER_INDEX_CLEANER_IMAGE: Final = "jaegertracing/jaeger-es-index-cleaner:2.13.0"
-"""Released together with Jaeger."""
+JAEGER_INDEX_CLEANER_IMAGE: Final = "jaegertracing/jaeger-es-index-cleaner:1.76.0"
+"""Of the same release as Jaeger 2.13.0, whose every image but its own bears the number of version 1.
+Source: https://github.com/jaegertracing/jaeger/blob/v2.13.0/.github/workflows/ci-release.yml"""
 
 # renovate: datasource=docker depName=gcr.io/datadoghq/agent
 DATADOG_AGENT_IMAGE: Final = "gcr.io/datadoghq/agent:7.83.3"

@@ -41,7 +41,9 @@ CLUSTER_ID: Final = "datadog-cluster-id"
 """ConfigMap in which the cluster agent keeps the identifier of the cluster."""
 
 CONFIG_PATH: Final = "/etc/datadog-agent"
-"""The folder that all agents read; what is mounted there takes the place of the image's own checks."""
+"""The folder that all agents read; what is mounted there takes the place of the image's own checks. The commands below
+start the programs themselves, and so none of the images' scripts that would write to it.
+Source: https://github.com/DataDog/datadog-agent/tree/main/Dockerfiles"""
 RUN_PATH: Final = "/var/run/datadog"
 STATE_PATH: Final = "/opt/datadog-agent/run"
 

@@ -112,7 +112,10 @@ def users_roles() -> str:
 
 
 def users(hashes: Mapping[User, str]) -> str:
-    """The file `users`: each user's password as a bcrypt hash."""
+    """The file `users`: each user's password as a bcrypt hash of the form `$2a$…`, which Elasticsearch knows by this.
+
+    Source: https://www.elastic.co/docs/deploy-manage/users-roles/cluster-or-deployment-auth/file-based
+    """
     return "".join(f"{user}:{bcrypt}\n" for user, bcrypt in hashes.items())
 
 

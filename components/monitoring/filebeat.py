@@ -30,6 +30,9 @@ REGISTRY: Final = "/var/lib/filebeat"
 CONFIG_PATH: Final = "/etc/filebeat"
 CERTIFICATES_PATH: Final = "/etc/filebeat-certificates"
 DATA_PATH: Final = "/usr/share/filebeat/data"
+LOGS_PATH: Final = "/usr/share/filebeat/logs"
+"""Where it writes lines that it could not send on for what is in them; all else it says on its standard output.
+Source: https://www.elastic.co/docs/reference/beats/filebeat/configuration-logging"""
 
 FINGERPRINT_BYTES: Final = 64
 """A file is known by as many of its first bytes, and not read before it has them; the least there may be. They begin
@@ -133,6 +136,10 @@ class FilebeatArgs:
 class Filebeat(Workload):
     """A Filebeat on every node. It runs as root, which owns the files, and has none of root's powers.
 
+    The kubelet and the container runtime make the logs as root, in folders that root may enter. EKS Auto Mode's nodes
+    run Bottlerocket, whose SELinux policy gives what is below `/var`, but for the system's own, to every container.
+    Source: https://github.com/bottlerocket-os/bottlerocket-core-kit/tree/develop/packages/selinux-policy
+
     It reads the folder of the pods' logs and writes its registry; the service account may read pods and nothing else.
     """
 
@@ -225,7 +232,10 @@ class Filebeat(Workload):
                         name="registry",
                         host_path=core.HostPathVolumeSourceArgs(path=REGISTRY, type="DirectoryOrCreate"),
                     ),
-                    core.VolumeArgs(name="tmp", empty_dir=core.EmptyDirVolumeSourceArgs()),
+                    *(
+                        core.VolumeArgs(name=name, empty_dir=core.EmptyDirVolumeSourceArgs())
+                        for name in ("logs", "tmp")
+                    ),
                 ],
             ),
         )
@@ -256,6 +266,7 @@ class Filebeat(Workload):
                 core.VolumeMountArgs(name="certificates", mount_path=CERTIFICATES_PATH, read_only=True),
                 core.VolumeMountArgs(name="pod-logs", mount_path=POD_LOGS, read_only=True),
                 core.VolumeMountArgs(name="registry", mount_path=DATA_PATH),
+                core.VolumeMountArgs(name="logs", mount_path=LOGS_PATH),
                 core.VolumeMountArgs(name="tmp", mount_path="/tmp"),  # noqa: S108 - a volume of the pod's own
             ],
         )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 
 import pulumi
@@ -25,7 +26,6 @@ USER: Final = 1000
 
 CONFIG_PATH: Final = "/etc/kibana"
 SECRETS_PATH: Final = "/etc/kibana-secrets"
-DATA_PATH: Final = "/usr/share/kibana/data"
 
 KEY_LENGTH: Final = 64
 """Characters of a key by which Kibana encrypts; it takes no fewer than 32."""
@@ -35,7 +35,19 @@ ENCRYPTED: Final = ("security", "encryptedSavedObjects", "reporting")
 Source: https://www.elastic.co/docs/reference/kibana/configuration-reference/security-settings"""
 
 HEAP_SHARE: Final = 2 / 3
-"""Of the memory, for what Node.js collects as garbage; the rest is for what it does not."""
+"""Of the memory, for what Node.js collects as garbage; the rest is for what it does not. Version 9 takes more than a
+gigabyte in all while it starts.
+Source: https://github.com/elastic/cloud-on-k8s/blob/main/pkg/controller/kibana/pod.go"""
+
+WRITTEN: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "data": "/usr/share/kibana/data",
+        "plugins": "/usr/share/kibana/plugins",
+        "tmp": "/tmp",  # noqa: S108 - a volume of the pod's own
+    }
+)
+"""Folders that it must be able to write to, by their volumes; none outlives the pod.
+Source: https://github.com/elastic/cloud-on-k8s/blob/main/pkg/controller/kibana/pod.go"""
 
 
 def configuration(*, elasticsearch_url: str, user: str) -> Mapping[str, Any]:
@@ -161,8 +173,7 @@ class Kibana(Workload):
             volume_mounts=[
                 core.VolumeMountArgs(name="config", mount_path=CONFIG_PATH, read_only=True),
                 core.VolumeMountArgs(name="secrets", mount_path=SECRETS_PATH, read_only=True),
-                core.VolumeMountArgs(name="data", mount_path=DATA_PATH),
-                core.VolumeMountArgs(name="tmp", mount_path="/tmp"),  # noqa: S108 - a volume of the pod's own
+                *(core.VolumeMountArgs(name=name, mount_path=path) for name, path in WRITTEN.items()),
             ],
         )
 
@@ -178,5 +189,5 @@ def _volumes(config: pulumi.Input[str], secrets: pulumi.Input[str]) -> list[core
         core.VolumeArgs(
             name="secrets", secret=core.SecretVolumeSourceArgs(secret_name=secrets, default_mode=0o440)
         ),
-        *(core.VolumeArgs(name=name, empty_dir=core.EmptyDirVolumeSourceArgs()) for name in ("data", "tmp")),
+        *(core.VolumeArgs(name=name, empty_dir=core.EmptyDirVolumeSourceArgs()) for name in WRITTEN),
     ]

@@ -27,7 +27,8 @@ SCHEDULE: Final = "17 * * * *"
 """Every hour, the period of `LOG_SWEEP`, at a minute when little else begins."""
 
 USER: Final = 1000
-"""The user of Elasticsearch's image, which has curl."""
+"""The user of Elasticsearch's image, which has the curl of its base image.
+Source: https://github.com/elastic/dockerfiles/blob/9.2/elasticsearch/Dockerfile"""
 
 SECRETS_PATH: Final = "/etc/log-sweep"
 LONGEST: Final = timedelta(minutes=45)

@@ -30,6 +30,9 @@ USER: Final = 1000
 CONFIG_PATH: Final = "/usr/share/logstash/config"
 PIPELINE_PATH: Final = "/usr/share/logstash/pipeline"
 DATA_PATH: Final = "/usr/share/logstash/data"
+"""All that Logstash itself writes: its identity, its queue and what Elasticsearch refused; its log is its standard
+output. The image's entry point rewrites `logstash.yml` only where a variable has the name of a setting; none here has.
+Source: https://github.com/elastic/logstash/tree/main/docker/data/logstash"""
 CERTIFICATES_PATH: Final = "/etc/logstash/certificates"
 
 PASSWORD: Final = "ELASTICSEARCH_PASSWORD"  # noqa: S105 - the name of a variable

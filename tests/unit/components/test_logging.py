@@ -506,6 +506,7 @@ def test_filebeat_has_of_its_node_two_folders_and_of_root_nothing_but_the_name(r
     )
     assert reading == {"name": "pod-logs", "mountPath": "/var/log/pods", "readOnly": True}
     assert mounts.is_writable(spec, "/usr/share/filebeat/data")
+    assert mounts.is_writable(spec, "/usr/share/filebeat/logs")
 
 
 def test_filebeat_may_read_pods_and_nothing_else(record: Record) -> None:
@@ -583,6 +584,16 @@ def test_kibana_is_probed_where_it_listens(record: Record) -> None:
     assert only["livenessProbe"]["tcpSocket"] == {"port": "http"}
 
 
+@pytest.mark.parametrize("folder", ["data", "plugins"])
+def test_kibana_may_write_where_it_does(record: Record, folder: str) -> None:
+    assert mounts.is_writable(pod(logging(record), DEPLOYMENT), f"/usr/share/kibana/{folder}")
+
+
+def test_kibanas_heap_is_above_a_gigabyte_and_leaves_a_third(record: Record) -> None:
+    (options,) = container(logging(record), DEPLOYMENT)["env"]
+    assert options == {"name": "NODE_OPTIONS", "value": "--max-old-space-size=1365"}
+
+
 def test_two_kibanas_never_migrate_the_same_indices(record: Record) -> None:
     spec = logging(record).one(DEPLOYMENT).inputs["spec"]
     assert spec["replicas"] == 1
@@ -615,7 +626,7 @@ def test_what_needs_nothing_of_its_node_is_restricted(record: Record, token: str
     ("token", "resources"),
     [
         (STATEFUL_SET, {"cpu": "500m", "memory": "1536Mi"}),
-        (DEPLOYMENT, {"cpu": "500m", "memory": "1536Mi"}),
+        (DEPLOYMENT, {"cpu": "500m", "memory": "2048Mi"}),
         (DAEMON_SET, {"cpu": "100m", "memory": "256Mi"}),
     ],
 )
