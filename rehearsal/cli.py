@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -97,6 +98,8 @@ def canary(
 
     The exit code is 0 where it ended as it has to with that fault: completed, or back on the old slot.
     """
+    # Told to end, it takes the driver and Prometheus with it, as when it is interrupted.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     story = rehearse(_rehearsal(project, stack), fault, speed)
     console.print(summary(story))
     if not story.as_expected:
