@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
@@ -99,7 +99,7 @@ def canary(
     The exit code is 0 where it ended as it has to with that fault: completed, or back on the old slot.
     """
     # Told to end, it takes the driver and Prometheus with it, as when it is interrupted.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    signal.signal(signal.SIGTERM, _leave)
     story = rehearse(_rehearsal(project, stack), fault, speed)
     console.print(summary(story))
     if not story.as_expected:
@@ -113,6 +113,10 @@ def tools() -> None:
     for name, path in ensure(*ToolSet, console=console).items():
         table.add_row(name, str(path))
     console.print(table)
+
+
+def _leave(number: int, _frame: object) -> NoReturn:
+    sys.exit(128 + number)
 
 
 def _rehearsal(project: Path, stack: str) -> Rehearsal:
