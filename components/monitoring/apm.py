@@ -202,32 +202,12 @@ class DatadogAgent(Workload):
         self.service("apm", only_local=True)
         secrets = _secrets(self, args)
         volumes = [_config(self, args, agent_configuration, "datadog.yaml", "kubelet"), *_folders()]
-        agents = apps.DaemonSet(
+        # On every node run pods whose traces end here. The kubelet asks for the token.
+        agents = self.daemon_set(
             f"{name}-nodes",
-            metadata=self.metadata(),
-            spec=apps.DaemonSetSpecArgs(
-                revision_history_limit=3,
-                selector=meta.LabelSelectorArgs(match_labels=self.selector),
-                update_strategy=apps.DaemonSetUpdateStrategyArgs(
-                    type="RollingUpdate",
-                    rolling_update=apps.RollingUpdateDaemonSetArgs(max_unavailable="20%"),
-                ),
-                template=core.PodTemplateSpecArgs(
-                    metadata=meta.ObjectMetaArgs(labels=self.labels),
-                    spec=core.PodSpecArgs(
-                        service_account_name=self.part,
-                        # The kubelet asks for it.
-                        automount_service_account_token=True,
-                        enable_service_links=False,
-                        security_context=hardening.restricted_pod(user=USER),
-                        # Every node runs pods whose traces end here.
-                        tolerations=[core.TolerationArgs(operator="Exists")],
-                        containers=[self._agent(secrets, volumes), self._trace_agent(secrets, volumes)],
-                        volumes=volumes,
-                    ),
-                ),
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self.after),
+            [self._agent(secrets, volumes), self._trace_agent(secrets, volumes)],
+            volumes,
+            security_context=hardening.restricted_pod(user=USER),
         )
         self.host = agents.metadata.apply(lambda _: Part.DATADOG_AGENT.host)
         self.register_outputs({"host": self.host})

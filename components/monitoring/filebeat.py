@@ -16,7 +16,6 @@ from operations import logs, versions
 from operations.logs import seconds
 from operations.monitoring import NAMESPACE, SIZES, Part
 
-apps = kubernetes.apps.v1
 core = kubernetes.core.v1
 meta = kubernetes.meta.v1
 rbac = kubernetes.rbac.v1
@@ -164,19 +163,17 @@ class Filebeat(Workload):
                 "ca.crt": args.authority,
             }
         )
-        apps.DaemonSet(
+        self.daemon_set(
             f"{name}-agent",
-            metadata=self.metadata(),
-            spec=apps.DaemonSetSpecArgs(
-                revision_history_limit=3,
-                selector=meta.LabelSelectorArgs(match_labels=self.selector),
-                update_strategy=apps.DaemonSetUpdateStrategyArgs(
-                    type="RollingUpdate",
-                    rolling_update=apps.RollingUpdateDaemonSetArgs(max_unavailable="20%"),
-                ),
-                template=self._pod(config, secrets),
+            [self._container()],
+            _volumes(config, secrets),
+            security_context=core.PodSecurityContextArgs(
+                run_as_user=0,
+                run_as_group=0,
+                seccomp_profile=core.SeccompProfileArgs(type="RuntimeDefault"),
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self.after),
+            # Every node has lines to send.
+            priority_class_name="system-node-critical",
         )
         self.register_outputs({})
 
@@ -200,44 +197,6 @@ class Filebeat(Workload):
                 ],
                 opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
             )
-        )
-
-    def _pod(self, config: pulumi.Input[str], secrets: pulumi.Input[str]) -> core.PodTemplateSpecArgs:
-        return core.PodTemplateSpecArgs(
-            metadata=meta.ObjectMetaArgs(labels=self.labels),
-            spec=core.PodSpecArgs(
-                service_account_name=self.part,
-                automount_service_account_token=True,
-                enable_service_links=False,
-                # Every node has lines to send, full ones and failing ones too.
-                priority_class_name="system-node-critical",
-                tolerations=[core.TolerationArgs(operator="Exists")],
-                security_context=core.PodSecurityContextArgs(
-                    run_as_user=0,
-                    run_as_group=0,
-                    seccomp_profile=core.SeccompProfileArgs(type="RuntimeDefault"),
-                ),
-                containers=[self._container()],
-                volumes=[
-                    core.VolumeArgs(name="config", config_map=core.ConfigMapVolumeSourceArgs(name=config)),
-                    core.VolumeArgs(
-                        name="certificates",
-                        secret=core.SecretVolumeSourceArgs(secret_name=secrets, default_mode=0o400),
-                    ),
-                    core.VolumeArgs(
-                        name="pod-logs",
-                        host_path=core.HostPathVolumeSourceArgs(path=POD_LOGS, type="Directory"),
-                    ),
-                    core.VolumeArgs(
-                        name="registry",
-                        host_path=core.HostPathVolumeSourceArgs(path=REGISTRY, type="DirectoryOrCreate"),
-                    ),
-                    *(
-                        core.VolumeArgs(name=name, empty_dir=core.EmptyDirVolumeSourceArgs())
-                        for name in ("logs", "tmp")
-                    ),
-                ],
-            ),
         )
 
     def _container(self) -> core.ContainerArgs:
@@ -270,3 +229,20 @@ class Filebeat(Workload):
                 core.VolumeMountArgs(name="tmp", mount_path="/tmp"),  # noqa: S108 - a volume of the pod's own
             ],
         )
+
+
+def _volumes(config: pulumi.Input[str], secrets: pulumi.Input[str]) -> list[core.VolumeArgs]:
+    return [
+        core.VolumeArgs(name="config", config_map=core.ConfigMapVolumeSourceArgs(name=config)),
+        core.VolumeArgs(
+            name="certificates",
+            secret=core.SecretVolumeSourceArgs(secret_name=secrets, default_mode=0o400),
+        ),
+        core.VolumeArgs(
+            name="pod-logs", host_path=core.HostPathVolumeSourceArgs(path=POD_LOGS, type="Directory")
+        ),
+        core.VolumeArgs(
+            name="registry", host_path=core.HostPathVolumeSourceArgs(path=REGISTRY, type="DirectoryOrCreate")
+        ),
+        *(core.VolumeArgs(name=name, empty_dir=core.EmptyDirVolumeSourceArgs()) for name in ("logs", "tmp")),
+    ]

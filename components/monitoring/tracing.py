@@ -14,6 +14,7 @@ https://www.elastic.co/docs/reference/elasticsearch/security-privileges
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any, Final
 
 import pulumi
@@ -21,16 +22,15 @@ import pulumi_kubernetes as kubernetes
 
 from components import hardening
 from components.monitoring.access import ElasticsearchAccess
-from components.monitoring.parts import PORTS, peer
+from components.monitoring.housekeeping import Housekeeping, HousekeepingArgs
+from components.monitoring.parts import PORTS
 from components.monitoring.workload import Place, Workload, http_probe
 from operations import versions
 from operations.monitoring import INDEX_CLEANER, SIZES, Part, TraceStorage
 
 apps = kubernetes.apps.v1
-batch = kubernetes.batch.v1
 core = kubernetes.core.v1
 meta = kubernetes.meta.v1
-networking = kubernetes.networking.v1
 
 USER: Final = 10001
 """The user of Jaeger's images. Source: https://github.com/jaegertracing/jaeger/blob/main/cmd/jaeger/Dockerfile"""
@@ -45,7 +45,6 @@ trace explains what went wrong this week."""
 CLEANED_AFTER_DAYS: Final = RETENTION_DAYS + 1
 """What the cleaner is given: it counts back from the coming midnight, and deletes the days that ended before that."""
 
-CLEANER: Final = INDEX_CLEANER.name
 CLEANER_SCHEDULE: Final = "30 1 * * *"
 """Daily, at half past one in the night (UTC), as Jaeger's days are."""
 
@@ -194,7 +193,7 @@ class Jaeger(Workload):
         password = None if access is None else self.secret({"password": access.password})
         config = self.config(_files(access, args.index_replicas))
         volumes = [
-            core.VolumeArgs(name="config", config_map=core.ConfigMapVolumeSourceArgs(name=config)),
+            _config_volume(config),
             *([] if password is None else [_secret_volume(password)]),
         ]
         deployment = apps.Deployment(
@@ -254,84 +253,37 @@ class Jaeger(Workload):
     ) -> None:
         """Jaeger's own cleaner, nightly: Jaeger brings the templates of its indices, and no lifecycle in them.
 
-        Its pods carry an instance of their own, so that neither the Service nor the disruption budget counts them,
-        and Elasticsearch lets them in by a policy of their own.
         Source: https://www.jaegertracing.io/docs/latest/storage/elasticsearch/#index-cleaner
         """
-        selector = hardening.selector(Part.JAEGER, CLEANER)
-        https = hardening.tcp(PORTS[Part.ELASTICSEARCH]["https"])
-        cleaners = meta.LabelSelectorArgs(match_labels=selector)
-        after = [
-            networking.NetworkPolicy(
-                f"{self.name}-cleaner-out",
-                metadata=self.metadata(CLEANER),
-                spec=networking.NetworkPolicySpecArgs(
-                    pod_selector=cleaners,
-                    policy_types=["Ingress", "Egress"],
-                    egress=[
-                        networking.NetworkPolicyEgressRuleArgs(to=[peer(Part.ELASTICSEARCH)], ports=https)
-                    ],
-                ),
-                opts=self.child,
-            ),
-            networking.NetworkPolicy(
-                f"{self.name}-cleaner-into-elasticsearch",
-                metadata=self.metadata(f"{CLEANER}-into-elasticsearch"),
-                spec=networking.NetworkPolicySpecArgs(
-                    pod_selector=meta.LabelSelectorArgs(
-                        match_labels=hardening.selector(Part.ELASTICSEARCH, Part.ELASTICSEARCH)
-                    ),
-                    policy_types=["Ingress"],
-                    ingress=[
-                        networking.NetworkPolicyIngressRuleArgs(
-                            from_=[networking.NetworkPolicyPeerArgs(pod_selector=cleaners)], ports=https
-                        )
-                    ],
-                ),
-                opts=self.child,
-            ),
-        ]
-        batch.CronJob(
+        Housekeeping(
             f"{self.name}-cleaner",
-            metadata=self.metadata(CLEANER),
-            spec=batch.CronJobSpecArgs(
+            HousekeepingArgs(
+                place=self.place,
+                chore=INDEX_CLEANER,
                 schedule=CLEANER_SCHEDULE,
-                time_zone="Etc/UTC",
-                concurrency_policy="Forbid",
-                starting_deadline_seconds=3600,
-                successful_jobs_history_limit=1,
-                failed_jobs_history_limit=1,
-                job_template=batch.JobTemplateSpecArgs(
-                    spec=batch.JobSpecArgs(
-                        backoff_limit=3,
-                        active_deadline_seconds=900,
-                        template=core.PodTemplateSpecArgs(
-                            metadata=meta.ObjectMetaArgs(
-                                labels=hardening.labels(
-                                    Part.JAEGER,
-                                    CLEANER,
-                                    versions.JAEGER_INDEX_CLEANER_IMAGE.rpartition(":")[2],
-                                )
-                            ),
-                            spec=core.PodSpecArgs(
-                                service_account_name=Part.JAEGER,
-                                automount_service_account_token=False,
-                                enable_service_links=False,
-                                restart_policy="Never",
-                                security_context=hardening.restricted_pod(user=USER),
-                                containers=[_cleaning(access, password)],
-                                volumes=[
-                                    core.VolumeArgs(
-                                        name="config",
-                                        config_map=core.ConfigMapVolumeSourceArgs(name=config),
-                                    )
-                                ],
-                            ),
+                longest=timedelta(minutes=15),
+                image=versions.JAEGER_INDEX_CLEANER_IMAGE,
+                user=USER,
+                arguments=[
+                    str(CLEANED_AFTER_DAYS),
+                    access.url,
+                    f"--es.username={access.user}",
+                    "--es.tls.enabled=true",
+                    f"--es.tls.ca={CA_PATH}",
+                ],
+                # It reads the password from nowhere else than a flag or this variable.
+                env=[
+                    core.EnvVarArgs(
+                        name="ES_PASSWORD",
+                        value_from=core.EnvVarSourceArgs(
+                            secret_key_ref=core.SecretKeySelectorArgs(name=password, key="password")
                         ),
                     )
-                ),
+                ],
+                reads={CONFIG_PATH: _config_volume(config)},
+                after=self.after,
             ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[*self.after, *after]),
+            opts=pulumi.ResourceOptions(parent=self),
         )
 
 
@@ -348,34 +300,11 @@ def _files(
     return access.ca.apply(with_ca)
 
 
+def _config_volume(config: pulumi.Output[str]) -> core.VolumeArgs:
+    return core.VolumeArgs(name="config", config_map=core.ConfigMapVolumeSourceArgs(name=config))
+
+
 def _secret_volume(secret: pulumi.Output[str]) -> core.VolumeArgs:
     return core.VolumeArgs(
         name="secrets", secret=core.SecretVolumeSourceArgs(secret_name=secret, default_mode=0o440)
-    )
-
-
-def _cleaning(access: ElasticsearchAccess, password: pulumi.Output[str]) -> core.ContainerArgs:
-    return core.ContainerArgs(
-        name="cleaner",
-        image=versions.JAEGER_INDEX_CLEANER_IMAGE,
-        image_pull_policy="IfNotPresent",
-        args=[
-            str(CLEANED_AFTER_DAYS),
-            access.url,
-            f"--es.username={access.user}",
-            "--es.tls.enabled=true",
-            f"--es.tls.ca={CA_PATH}",
-        ],
-        # It reads the password from nowhere else than a flag or this variable.
-        env=[
-            core.EnvVarArgs(
-                name="ES_PASSWORD",
-                value_from=core.EnvVarSourceArgs(
-                    secret_key_ref=core.SecretKeySelectorArgs(name=password, key="password")
-                ),
-            )
-        ],
-        resources=hardening.guaranteed(50, 64),
-        security_context=hardening.restricted_container(),
-        volume_mounts=[core.VolumeMountArgs(name="config", mount_path=CONFIG_PATH, read_only=True)],
     )

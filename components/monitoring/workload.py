@@ -23,6 +23,7 @@ from operations.limits import SERVICE_RANGES
 from operations.monitoring import Part
 from operations.slots import Slot
 
+apps = kubernetes.apps.v1
 core = kubernetes.core.v1
 meta = kubernetes.meta.v1
 networking = kubernetes.networking.v1
@@ -262,6 +263,46 @@ class Workload(pulumi.ComponentResource):
                 containers=containers,
                 volumes=volumes,
             ),
+        )
+
+    def daemon_set(
+        self,
+        name: str,
+        containers: Sequence[core.ContainerArgs],
+        volumes: Sequence[core.VolumeArgs],
+        *,
+        security_context: core.PodSecurityContextArgs,
+        priority_class_name: str | None = None,
+    ) -> apps.DaemonSet:
+        """A pod on every node, full and failing ones too, that has the service account's token.
+
+        Updates take a fifth of them at a time.
+        """
+        return apps.DaemonSet(
+            name,
+            metadata=self.metadata(),
+            spec=apps.DaemonSetSpecArgs(
+                revision_history_limit=3,
+                selector=meta.LabelSelectorArgs(match_labels=self.selector),
+                update_strategy=apps.DaemonSetUpdateStrategyArgs(
+                    type="RollingUpdate",
+                    rolling_update=apps.RollingUpdateDaemonSetArgs(max_unavailable="20%"),
+                ),
+                template=core.PodTemplateSpecArgs(
+                    metadata=meta.ObjectMetaArgs(labels=self.labels),
+                    spec=core.PodSpecArgs(
+                        service_account_name=self.part,
+                        automount_service_account_token=True,
+                        enable_service_links=False,
+                        priority_class_name=priority_class_name,
+                        tolerations=[core.TolerationArgs(operator="Exists")],
+                        security_context=security_context,
+                        containers=containers,
+                        volumes=volumes,
+                    ),
+                ),
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self.after),
         )
 
     def claim(self, gib: int) -> core.PersistentVolumeClaimArgs:

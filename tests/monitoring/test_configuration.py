@@ -41,6 +41,10 @@ def laid(files: Files, tmp_path: Path) -> Path:
     return tmp_path
 
 
+def lint(promtool: Path, rules: Path) -> None:
+    subprocess.run([promtool, "check", "rules", "--lint=all", "--lint-fatal", rules], check=True)
+
+
 def test_promtool_accepts_the_configuration_and_every_file_it_names(promtool: Path, laid: Path) -> None:
     subprocess.run(
         [promtool, "check", "config", "--lint=all", "--lint-fatal", laid / "prometheus.json"], check=True
@@ -48,9 +52,7 @@ def test_promtool_accepts_the_configuration_and_every_file_it_names(promtool: Pa
 
 
 def test_promtool_accepts_the_rules_and_its_linter_finds_nothing(promtool: Path, laid: Path) -> None:
-    subprocess.run(
-        [promtool, "check", "rules", "--lint=all", "--lint-fatal", laid / "rules.json"], check=True
-    )
+    lint(promtool, laid / "rules.json")
 
 
 @pytest.mark.parametrize("missing", ["rules.json", "account/token"])
@@ -65,6 +67,21 @@ def test_promtool_refuses_a_key_that_it_does_not_know(promtool: Path, laid: Path
     config.write_text(config.read_text().replace("track_timestamps_staleness", "track_staleness"))
     with pytest.raises(subprocess.CalledProcessError):
         subprocess.run([promtool, "check", "config", config], check=True)
+
+
+def test_promtool_refuses_a_rule_with_a_key_that_it_does_not_know(promtool: Path, laid: Path) -> None:
+    rules = laid / "rules.json"
+    rules.write_text(rules.read_text().replace('"expr"', '"expression"'))
+    with pytest.raises(subprocess.CalledProcessError):
+        lint(promtool, rules)
+
+
+def test_the_linter_finds_a_rule_that_is_there_twice(promtool: Path, laid: Path) -> None:
+    rules = laid / "rules.json"
+    (group, *_) = json.loads(rules.read_text())["groups"]
+    rules.write_text(json.dumps({"groups": [group, {**group, "name": "again"}]}))
+    with pytest.raises(subprocess.CalledProcessError):
+        lint(promtool, rules)
 
 
 def test_every_part_that_prometheus_asks_or_tells_has_the_service_and_the_port(

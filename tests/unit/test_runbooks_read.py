@@ -146,7 +146,7 @@ def test_the_process_is_that_of_the_operations_page() -> None:
 def test_a_runbook_walks_through_the_process_and_nothing_else(page: str) -> None:
     if page != "incident.md":
         headings = re.findall(r"^## (.+)$", prose(PAGES[page]), re.MULTILINE)
-        assert headings == [step.value for step in Step]
+        assert headings == ["Detection", "Triage", "Mitigation", "Resolution", "Postmortem"] == [*Step]
 
 
 def test_the_postmortem_counts_in_the_budget_of_live() -> None:

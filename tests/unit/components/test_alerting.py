@@ -11,11 +11,9 @@ import pytest
 
 from components.monitoring.alerting import Alertmanager, AlertmanagerArgs
 from components.monitoring.workload import Place
-from operations import versions
 from operations.monitoring import BusinessHours, Day, OnCall, Paging, Part
 from operations.priorities import Priority
 from operations.slots import Slot
-from rehearsal.toolchain import RECIPES, ToolSet, pinned
 from tests.unit.components.conftest import Record
 from tests.unit.components.recording import Recording
 
@@ -240,8 +238,3 @@ def test_pods_start_when_what_they_need_is_there(record: Record) -> None:
 def test_it_tells_where_it_answers(record: Record) -> None:
     made = alertmanager(record, LIVE)
     assert made.value(made.result.url) == "http://alertmanager.monitoring.svc:9093"
-
-
-def test_what_runs_is_what_the_configuration_was_proven_on() -> None:
-    version = ".".join(map(str, pinned(ToolSet.ALERTMANAGER, RECIPES[ToolSet.ALERTMANAGER].tools[0])))
-    assert f"quay.io/prometheus/alertmanager:v{version}" == versions.ALERTMANAGER_IMAGE

@@ -276,7 +276,10 @@ def test_every_hour_lines_older_than_thirty_days_are_removed(record: Record) -> 
     assert oldest_found(THIRTY_DAYS) == THIRTY_DAYS + logs.SWEEP
     spec = elasticsearch(record).one(CRON_JOB).inputs["spec"]
     assert spec["schedule"] == SCHEDULE
+    assert spec["timeZone"] == "Etc/UTC"
     assert spec["concurrencyPolicy"] == "Forbid"
+    assert spec["startingDeadlineSeconds"] == 600
+    assert spec["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 2700
     (container,) = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"]
     assert container["command"] == [
         "curl",

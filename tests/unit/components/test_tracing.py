@@ -11,10 +11,8 @@ import pytest
 from components.monitoring.access import ElasticsearchAccess
 from components.monitoring.tracing import Jaeger, JaegerArgs, in_elasticsearch, in_memory
 from components.monitoring.workload import Place
-from operations import versions
 from operations.monitoring import Part, TraceStorage
 from operations.slots import Slot
-from rehearsal.toolchain import RECIPES, ToolSet, pinned
 from tests.unit.components.conftest import Record
 from tests.unit.components.recording import Recording, Resource
 
@@ -190,11 +188,6 @@ def test_its_own_requests_are_no_traces_of_the_application() -> None:
 # --- where it runs -------------------------------------------------------------------------------------------------
 
 
-def test_what_is_deployed_is_what_is_tried() -> None:
-    version = ".".join(map(str, pinned(ToolSet.JAEGER, RECIPES[ToolSet.JAEGER].tools[0])))
-    assert f"jaegertracing/jaeger:{version}" == versions.JAEGER_IMAGE
-
-
 def test_one_pod_keeps_traces_in_its_memory(record: Record) -> None:
     made = kept_in_memory(record)
     spec = made.one(DEPLOYMENT).inputs["spec"]
@@ -269,11 +262,13 @@ def test_it_is_asked_for_its_health_where_it_answers(record: Record) -> None:
 def test_its_pods_have_no_privilege_and_nothing_to_write_to(record: Record) -> None:
     made = kept_in_elasticsearch(record)
     job = cleaner(made)["jobTemplate"]["spec"]["template"]["spec"]
+    accounts = {account.inputs["metadata"]["name"] for account in made.of(ACCOUNT)}
+    assert {pod(made)["serviceAccountName"], job["serviceAccountName"]} == accounts
+    assert len(accounts) == 2
     for spec in (pod(made), job):
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["runAsUser"] == 10001
         assert spec["automountServiceAccountToken"] is False
-        assert spec["serviceAccountName"] == made.one(ACCOUNT).inputs["metadata"]["name"]
         for every in spec["containers"]:
             assert every["securityContext"] == {
                 "allowPrivilegeEscalation": False,
@@ -341,6 +336,8 @@ def test_each_night_the_days_that_ended_a_week_ago_are_deleted(record: Record) -
     assert cleaner(made)["schedule"] == "30 1 * * *"
     assert cleaner(made)["timeZone"] == "Etc/UTC"
     assert cleaner(made)["concurrencyPolicy"] == "Forbid"
+    assert cleaner(made)["startingDeadlineSeconds"] == 4 * 3600
+    assert cleaner(made)["jobTemplate"]["spec"]["activeDeadlineSeconds"] == 900
     assert cleaning(made)["image"] == "jaegertracing/jaeger-es-index-cleaner:1.76.0"
     assert cleaning(made)["args"] == [
         "8",
@@ -363,11 +360,11 @@ def test_the_cleaner_has_its_password_from_the_secret(record: Record) -> None:
 
 def test_the_cleaner_reaches_elasticsearch_and_nothing_else(record: Record) -> None:
     made = kept_in_elasticsearch(record)
-    mine = labels("jaeger", "jaeger-index-cleaner")
+    mine = labels("jaeger-index-cleaner", "jaeger-index-cleaner")
     template = cleaner(made)["jobTemplate"]["spec"]["template"]
     assert mine.items() <= template["metadata"]["labels"].items()
 
-    out = made.one(POLICY, "jaeger-cleaner-out")
+    out = made.one(POLICY, "jaeger-cleaner-traffic")
     assert out.inputs["spec"]["podSelector"] == {"matchLabels": mine}
     assert out.inputs["spec"]["policyTypes"] == ["Ingress", "Egress"]
     assert ports(out, "ingress") == {}
@@ -375,7 +372,7 @@ def test_the_cleaner_reaches_elasticsearch_and_nothing_else(record: Record) -> N
 
     into = made.one(POLICY, "jaeger-cleaner-into-elasticsearch")
     assert into.inputs["spec"]["podSelector"] == {"matchLabels": labels("elasticsearch", "elasticsearch")}
-    assert ports(into, "ingress") == {9200: [{"podSelector": {"matchLabels": mine}}]}
+    assert ports(into, "ingress") == {9200: [peer("jaeger-index-cleaner")]}
 
 
 def test_neither_a_service_nor_the_budget_takes_the_cleaner_for_jaeger(record: Record) -> None:
@@ -389,10 +386,12 @@ def test_neither_a_service_nor_the_budget_takes_the_cleaner_for_jaeger(record: R
 def test_pods_wait_for_what_they_need(record: Record) -> None:
     made = kept_in_elasticsearch(record)
     for workload in (made.one(DEPLOYMENT), made.one(CRON_JOB)):
-        for needed in (CONFIG_MAP, SECRET, ACCOUNT):
+        for needed in (CONFIG_MAP, SECRET):
             assert made.one(needed).urn in workload.dependencies
+    for name, token in (("jaeger-account", DEPLOYMENT), ("jaeger-cleaner-account", CRON_JOB)):
+        assert made.one(ACCOUNT, name).urn in made.one(token).dependencies
     assert made.one(POLICY, "jaeger-traffic").urn in made.one(DEPLOYMENT).dependencies
-    assert made.one(POLICY, "jaeger-cleaner-out").urn in made.one(CRON_JOB).dependencies
+    assert made.one(POLICY, "jaeger-cleaner-traffic").urn in made.one(CRON_JOB).dependencies
 
 
 def test_a_stack_without_elasticsearch_in_its_list_opens_nothing_to_it(record: Record) -> None:
