@@ -157,6 +157,7 @@ class _Stage:
         self._evaluation = max(every, LEAST_EVALUATION_SECONDS)
         self._began = time.monotonic()
         self._told = 0
+        self._heard: set[str] = set()
         self._due: float | None = None
 
     def play(self, version: str, budget: float | None) -> Story:
@@ -182,7 +183,9 @@ class _Stage:
     def _follow(self) -> None:
         world = self._world
         for line in self._driver.said():
-            self._say("rollout", line)
+            if line not in self._heard:  # a driver that takes over tells all that was decided before it
+                self._say("rollout", line)
+                self._heard.add(line)
         moves = list(world.moves)
         for move in moves[self._told :]:
             if move.weight is not None:
