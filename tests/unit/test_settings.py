@@ -273,8 +273,8 @@ FAULTS = (
         "live",
         {"quikapp:cluster.cpuLimit": 64, "quikapp:cluster.memoryLimitGib": 64},
         (
-            "quikapp:cluster.cpuLimit = 64: the services in both slots and the monitoring grow to 96.7 cores",
-            "quikapp:cluster.memoryLimitGib = 64: the services in both slots and the monitoring grow to 149.375 GiB",
+            "quikapp:cluster.cpuLimit = 64: the services in both slots and the monitoring grow to 96.95 cores",
+            "quikapp:cluster.memoryLimitGib = 64: the services in both slots and the monitoring grow to 150.875 GiB",
         ),
     ),
     Case(
