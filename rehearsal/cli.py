@@ -91,7 +91,7 @@ def canary(
     ] = Fault.NONE,
     speed: Annotated[
         int, typer.Option("--speed", min=1, max=100, help="Divides bake times, windows and limits.")
-    ] = 60,
+    ] = 30,
     project: Root = Path(),
 ) -> None:
     """Release the next version with the real driver, let a fault happen, and say how it ended and why.

@@ -26,7 +26,7 @@ REQUESTS_A_SECOND = 40
 WARM_UP_SCRAPES = 4
 """Scrapes that pass from when the driver watches the new slot at a weight to when it misbehaves."""
 
-LEAST_EVALUATION_SECONDS = 4.0
+LEAST_EVALUATION_SECONDS = 3.0
 """Between two evaluations of the gates. What the driver misses three times is time in which nobody watched, and each time
 it writes its journal it is away for as long as an update of the engine takes: up to ten seconds on two busy cores."""
 
