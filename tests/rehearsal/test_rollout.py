@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,7 +23,7 @@ from rehearsal.engine import LEFT_OUT_PREFIXES
 from tests.rehearsal.conftest import Desk, clear, lay
 from tests.rehearsal.told_prometheus import FAILING, GOOD, Told, told_prometheus
 
-pytestmark = pytest.mark.rehearsal
+pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(1800)]
 
 PROGRAM = Path(__file__).parent / "released"
 LISTENER_RULE = "aws:lb/listenerRule:ListenerRule"
@@ -41,6 +41,7 @@ class Stage:
     desk: Desk
     stack: str
     prometheus: Told
+    started: list[subprocess.Popen[str]] = field(default_factory=list[subprocess.Popen[str]])
 
     @property
     def work(self) -> Path:
@@ -87,7 +88,7 @@ class Stage:
     def spawn(self, command: str, *arguments: str) -> subprocess.Popen[str]:
         """Start `rollout` in a session of its own."""
         driving = ("--program", str(self.desk.project / "__main__.py"), "--prometheus", self.prometheus.url)
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [
                 *(sys.executable, "-c", "from rollout.cli import main; main()", command),
                 *("--stack", self.stack, "--work-dir", str(self.work), *arguments),
@@ -100,6 +101,8 @@ class Stage:
             cwd=self.desk.project,
             env=self.environment,
         )
+        self.started.append(process)
+        return process
 
     def rollout(self, command: str, *arguments: str, code: int = 0) -> str:
         """Run `rollout` to its end and return what it printed; its exit code must be ``code``."""
@@ -129,10 +132,13 @@ class Stage:
 def brought_up(folder: Path, stack: str) -> Generator[Stage]:
     desk = lay(folder / "program", PROGRAM)
     with told_prometheus() as told:
+        stage = Stage(desk, stack, told)
         try:
             desk.rehearse("up", "--stack", stack)
-            yield Stage(desk, stack, told)
+            yield stage
         finally:
+            for process in stage.started:
+                kill(process)
             clear(desk)
 
 
@@ -185,11 +191,10 @@ def test_killed_again_and_again_it_is_resumed_to_the_same_end(ladder: Stage) -> 
     process = ladder.spawn("start", "--version", "v2.2.0", *STEADY)
     for line in ("prepare", "move +5", "move +25", "bake +25", "verify +50", "drain"):
         wait_for(process, line)
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        kill(process)
         assert "and nobody drives it" in ladder.rollout("start", "--version", "v9.0.0", code=1)
         process = ladder.spawn("resume", "--who", "bob")
-    printed, _ = process.communicate(timeout=300)
+    printed, _ = process.communicate(timeout=900)
     assert process.returncode == 0, printed
     assert f"v2.2.0 in {idle}: completed" in printed
     assert ladder.weights() == {shares(idle, 100)}
@@ -229,10 +234,12 @@ def test_others_do_what_they_do_in_the_middle(ladder: Stage) -> None:
     assert stack_file.read_text() == noted
 
     assert "told" in ladder.rollout("rollback", "--reason", "enough")
-    printed = process.communicate(timeout=300)[0]
-    assert process.returncode == 3, printed
+    # Traffic does not wait for what else has changed; the slot that is to be scaled down does.
+    wait_for(process, "verify +0 %")
     assert ladder.weights() == {shares(serving, 100)}
     ladder.edit(lambda config: config.pop("quikapp:note"))
+    printed = process.communicate(timeout=600)[0]
+    assert process.returncode == 3, printed
 
 
 def test_where_there_is_no_ladder_traffic_switches_at_once(tmp_path: Path) -> None:
@@ -240,6 +247,13 @@ def test_where_there_is_no_ladder_traffic_switches_at_once(tmp_path: Path) -> No
         printed = stage.rollout("start", "--version", "v2.0.0", *QUICK)
         assert re.findall(r"verify +(\d+) %", printed) == ["100"]
         assert stage.weights() == {(0, 100)}
+
+
+def kill(process: subprocess.Popen[str]) -> None:
+    """End a command and its engine at once, unless it has ended."""
+    if process.returncode is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
 
 
 def sides(stage: Stage) -> tuple[str, str]:
