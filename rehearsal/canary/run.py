@@ -26,9 +26,9 @@ REQUESTS_A_SECOND = 40
 WARM_UP_SCRAPES = 4
 """Scrapes that pass from when the driver watches the new slot at a weight to when it misbehaves."""
 
-LEAST_EVALUATION_SECONDS = 3.0
+LEAST_EVALUATION_SECONDS = 5.0
 """Between two evaluations of the gates. What the driver misses three times is time in which nobody watched, and each time
-it writes its journal it is away for as long as an update of the engine takes: up to ten seconds on two busy cores."""
+it writes its journal it is away for as long as an update of the engine takes: twelve seconds on two busy cores."""
 
 LONGEST_HOURS = 4.0
 """Twice the ladder of the operations page and what may hold it, before the division by the speed."""
