@@ -46,7 +46,11 @@ test: check ## Everything CI runs: the checks, then every test
 
 .PHONY: unit
 unit: setup ## Only the tests that need no tool: seconds
-	$(RUN) pytest -m "not rehearsal" tests/unit
+	$(RUN) pytest tests/unit
+
+.PHONY: canaries
+canaries: setup ## The long tests: whole rollouts, with every fault, killed and resumed
+	$(RUN) pytest -m long tests/rehearsal
 
 .PHONY: bench
 bench: setup ## Measure previews, scaling, memory and the control plane's start

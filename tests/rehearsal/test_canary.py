@@ -14,7 +14,7 @@ import pytest
 
 from tests.rehearsal.conftest import Desk, clear, lay
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.rehearsal, pytest.mark.long, pytest.mark.timeout(1200)]
 
 STACK = "uat"
 """The smallest environment with a ladder."""

@@ -156,6 +156,7 @@ def well(request: pytest.FixtureRequest) -> None:
         request.getfixturevalue("ladder").prometheus.slots = dict.fromkeys(Slot, GOOD)
 
 
+@pytest.mark.long
 def test_a_version_goes_up_the_ladder_and_comes_back_on_demand(ladder: Stage) -> None:
     serving, idle = sides(ladder)
     old = ladder.release()[serving]["version"]
@@ -186,6 +187,7 @@ def test_what_fails_at_five_percent_comes_back_by_itself(ladder: Stage) -> None:
     assert ladder.weights() == {shares(serving, 100)}
 
 
+@pytest.mark.long
 def test_killed_again_and_again_it_is_resumed_to_the_same_end(ladder: Stage) -> None:
     _, idle = sides(ladder)
     process = ladder.spawn("start", "--version", "v2.2.0", *STEADY)
@@ -242,6 +244,7 @@ def test_others_do_what_they_do_in_the_middle(ladder: Stage) -> None:
     assert process.returncode == 3, printed
 
 
+@pytest.mark.long
 def test_where_there_is_no_ladder_traffic_switches_at_once(tmp_path: Path) -> None:
     with brought_up(tmp_path, "dev") as stage:
         printed = stage.rollout("start", "--version", "v2.0.0", *QUICK)

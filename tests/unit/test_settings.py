@@ -1048,13 +1048,11 @@ def accept_or_refuse(stack: str, config: Mapping[str, str]) -> None:
         assert len(str(refusal).splitlines()) == len(refusal.faults) + 1
 
 
-@examples(deadline=None)
 @given(stack=st.sampled_from(STACKS) | st.text(), content=st.dictionaries(keys, trees, max_size=12))
 def test_no_document_whatever_raises_anything_else(stack: str, content: Document) -> None:
     accept_or_refuse(stack, configuration(content))
 
 
-@examples(deadline=None)
 @given(config=st.dictionaries(keys, st.text(), max_size=8))
 def test_no_text_whatever_raises_anything_else(config: dict[str, str]) -> None:
     accept_or_refuse("live", config)
@@ -1079,7 +1077,7 @@ def places(tree: object, path: tuple[str | int, ...] = ()) -> list[tuple[str | i
     ]
 
 
-@examples(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@examples(suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data(), stack=st.sampled_from(STACKS))
 def test_no_change_to_a_good_file_raises_anything_else(data: DataObject, stack: str) -> None:
     copy: Any = json.loads(json.dumps(document(stack)))

@@ -230,4 +230,4 @@ class Rollouts(RuleBasedStateMachine):
 
 
 TestRollouts = Rollouts.TestCase
-TestRollouts.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)
+TestRollouts.settings = settings(max_examples=100, stateful_step_count=25)

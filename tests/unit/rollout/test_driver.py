@@ -312,7 +312,7 @@ def driven_through(deaths: set[int], standby: Standby, bad: int | None, speed: i
 
 @pytest.mark.parametrize("standby", list(Standby))
 @pytest.mark.parametrize("bad", [None, 5, 25, 50])
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(data=st.data())
 def test_killed_at_any_instants_and_resumed_it_ends_the_same_by_the_same_way(
     standby: Standby, bad: int | None, data: st.DataObject
