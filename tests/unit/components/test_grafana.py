@@ -219,12 +219,11 @@ def test_with_a_provider_people_sign_in_there_and_groups_make_the_role() -> None
     }
 
 
-def test_a_provider_and_its_secret_come_together() -> None:
-    given = args(sign_in=None)
+def test_a_provider_and_its_secret_come_together(record: Record) -> None:
     with pytest.raises(ValueError, match="come together"):
-        replace(given, client_secret="a-secret")  # noqa: S106
+        record(lambda: replace(args(sign_in=None), client_secret="a-secret"))  # noqa: S106
     with pytest.raises(ValueError, match="come together"):
-        replace(given, sign_in=SIGN_IN)
+        record(lambda: replace(args(sign_in=None), sign_in=SIGN_IN))
 
 
 # --- data sources and dashboards -----------------------------------------------------------------------------------
