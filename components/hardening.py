@@ -9,6 +9,7 @@ pods, such as the kubelet's probes, is never subject to a policy.
 from collections.abc import Sequence
 from typing import Final, Literal
 
+import pulumi
 import pulumi_kubernetes as kubernetes
 
 from operations import versions
@@ -146,6 +147,19 @@ def blocks(cidrs: Sequence[str]) -> list[networking.NetworkPolicyPeerArgs]:
 def tcp(*ports: int) -> list[networking.NetworkPolicyPortArgs]:
     """TCP ports of a rule."""
     return [networking.NetworkPolicyPortArgs(port=port, protocol="TCP") for port in ports]
+
+
+def in_namespace(name: pulumi.Input[str]) -> meta.LabelSelectorArgs:
+    """The one namespace of this name."""
+    return meta.LabelSelectorArgs(match_labels={"kubernetes.io/metadata.name": name})
+
+
+def to_internet() -> networking.NetworkPolicyEgressRuleArgs:
+    """Egress to public addresses by HTTPS, and to no private one."""
+    public = networking.IPBlockArgs(cidr="0.0.0.0/0", except_=list(PRIVATE_RANGES))
+    return networking.NetworkPolicyEgressRuleArgs(
+        to=[networking.NetworkPolicyPeerArgs(ip_block=public)], ports=tcp(443)
+    )
 
 
 def resolve_names() -> networking.NetworkPolicySpecArgs:

@@ -295,12 +295,7 @@ class Workload(pulumi.ComponentResource):
             )
         if Use.FILES in uses:
             # S3 has public addresses, even through the VPC's gateway endpoint.
-            public = networking.IPBlockArgs(cidr="0.0.0.0/0", except_=list(hardening.PRIVATE_RANGES))
-            egress.append(
-                networking.NetworkPolicyEgressRuleArgs(
-                    to=[networking.NetworkPolicyPeerArgs(ip_block=public)], ports=hardening.tcp(443)
-                )
-            )
+            egress.append(hardening.to_internet())
         egress += [
             networking.NetworkPolicyEgressRuleArgs(
                 to=[_pods(collector.namespace, collector.name)], ports=hardening.tcp(collector.port)
@@ -597,6 +592,6 @@ def _collectors(telemetry: Telemetry | None) -> list[Collector]:
 
 def _pods(namespace: str, name: str) -> networking.NetworkPolicyPeerArgs:
     return networking.NetworkPolicyPeerArgs(
-        namespace_selector=meta.LabelSelectorArgs(match_labels={"kubernetes.io/metadata.name": namespace}),
+        namespace_selector=hardening.in_namespace(namespace),
         pod_selector=meta.LabelSelectorArgs(match_labels={hardening.NAME: name}),
     )

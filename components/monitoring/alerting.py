@@ -9,7 +9,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components import hardening
-from components.monitoring.parts import PORTS
+from components.monitoring.parts import PORTS, address
 from components.monitoring.routes import (
     HEARTBEAT_URL,
     RETENTION,
@@ -19,7 +19,7 @@ from components.monitoring.routes import (
     integration_key,
     paged,
 )
-from components.monitoring.workload import Place, Workload, http_probe, to_internet
+from components.monitoring.workload import Place, Workload, http_probe, of_pod
 from operations import versions
 from operations.metrics import promql_duration
 from operations.monitoring import SIZES, Paging, Part
@@ -76,7 +76,7 @@ class Alertmanager(Workload):
     def __init__(self, name: str, args: AlertmanagerArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, Part.ALERTMANAGER, versions.ALERTMANAGER_IMAGE, args.place, opts)
         self.account()
-        self.traffic(to_internet())
+        self.traffic(hardening.to_internet())
         config = self.config(
             {CONFIG_FILE: json.dumps(configuration(args.environment, args.paging), indent=2)}
         )
@@ -84,38 +84,21 @@ class Alertmanager(Workload):
         self.service("http")
         headless = self.service("http", "gossip", headless=True)
         self.disruption_budget()
-        server = apps.StatefulSet(
-            f"{name}-server",
-            metadata=self.metadata(),
-            spec=apps.StatefulSetSpecArgs(
-                service_name=headless.metadata.name,
-                replicas=args.replicas,
-                pod_management_policy="Parallel",
-                revision_history_limit=3,
-                selector=meta.LabelSelectorArgs(match_labels=self.selector),
-                template=self.pods(
-                    [self._container(args.replicas)],
-                    user=USER,
-                    volumes=[
-                        core.VolumeArgs(
-                            name="config", config_map=core.ConfigMapVolumeSourceArgs(name=config)
-                        ),
-                        core.VolumeArgs(
-                            name="secrets",
-                            secret=core.SecretVolumeSourceArgs(
-                                secret_name=secrets, default_mode=READABLE_BY_GROUP
-                            ),
-                        ),
-                    ],
-                    revision_label="controller-revision-hash",
-                    apart=args.replicas > 1,
+        server = self.stateful_set(
+            [self._container(args.replicas)],
+            [
+                core.VolumeArgs(name="config", config_map=core.ConfigMapVolumeSourceArgs(name=config)),
+                core.VolumeArgs(
+                    name="secrets",
+                    secret=core.SecretVolumeSourceArgs(secret_name=secrets, default_mode=READABLE_BY_GROUP),
                 ),
-                volume_claim_templates=[self.claim(STORAGE_GIB)],
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self.after),
+            ],
+            headless=headless,
+            replicas=args.replicas,
+            user=USER,
+            storage_gib=STORAGE_GIB,
         )
-        address = f"http://{Part.ALERTMANAGER.host}:{PORTS[Part.ALERTMANAGER]['http']}"
-        self.url = server.metadata.apply(lambda _: address)
+        self.url = server.metadata.apply(lambda _: address(Part.ALERTMANAGER, "http"))
         self.register_outputs({"url": self.url})
 
     def _container(self, replicas: int) -> core.ContainerArgs:
@@ -130,14 +113,7 @@ class Alertmanager(Workload):
                 f"--data.retention={promql_duration(RETENTION)}",
                 *cluster_flags(replicas),
             ],
-            env=[
-                core.EnvVarArgs(
-                    name="POD_IP",
-                    value_from=core.EnvVarSourceArgs(
-                        field_ref=core.ObjectFieldSelectorArgs(field_path="status.podIP")
-                    ),
-                )
-            ],
+            env=[of_pod("POD_IP", "status.podIP")],
             ports=self.container_ports("http", "gossip"),
             resources=hardening.guaranteed(size.cpu_millicores, size.memory_mib),
             security_context=hardening.restricted_container(),

@@ -19,7 +19,7 @@ import pulumi_random as random
 
 from components import hardening
 from components.monitoring.parts import PORTS
-from components.monitoring.workload import Place, Workload, http_probe, to_api_server, to_internet
+from components.monitoring.workload import Place, Workload, http_probe, of_pod, tcp_probe, to_api_server
 from operations import versions
 from operations.monitoring import NAMESPACE, SIZES, Part
 from operations.monitoring import Datadog as DatadogFacts
@@ -192,9 +192,9 @@ class DatadogAgent(Workload):
             ],
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.after.append(_cluster_wide(self, role))
+        self.grant("binding", role)
         self.traffic(
-            to_internet(),
+            hardening.to_internet(),
             networking.NetworkPolicyEgressRuleArgs(
                 to=hardening.blocks([args.place.network_cidr]), ports=hardening.tcp(KUBELET_PORT)
             ),
@@ -250,17 +250,17 @@ class DatadogAgent(Workload):
             resources=hardening.guaranteed(size.cpu_millicores // 3, size.memory_mib // 3),
             security_context=hardening.restricted_container(),
             # It has no port of its own for its health.
-            startup_probe=_listens("apm", period=5, failures=24),
-            readiness_probe=_listens("apm", period=15, failures=3),
-            liveness_probe=_listens("apm", period=15, failures=6),
+            startup_probe=tcp_probe("apm", period=5, failures=24),
+            readiness_probe=tcp_probe("apm", period=15, failures=3),
+            liveness_probe=tcp_probe("apm", period=15, failures=6),
             volume_mounts=_mounts(volumes),
         )
 
     def _node(self) -> list[core.EnvVarArgs]:
         """Which node this is: its name, which in EKS Auto Mode is the instance's id, and its kubelet's address."""
         return [
-            _field("DD_HOSTNAME", "spec.nodeName"),
-            _field("DD_KUBERNETES_KUBELET_HOST", "status.hostIP"),
+            of_pod("DD_HOSTNAME", "spec.nodeName"),
+            of_pod("DD_KUBERNETES_KUBELET_HOST", "status.hostIP"),
         ]
 
 
@@ -278,7 +278,7 @@ class DatadogClusterAgent(Workload):
         )
         self.account()
         self._rights()
-        self.traffic(*to_api_server(args.place.network_cidr), to_internet())
+        self.traffic(*to_api_server(args.place.network_cidr), hardening.to_internet())
         self.service("agents")
         self.disruption_budget()
         secrets = _secrets(self, args)
@@ -286,26 +286,12 @@ class DatadogClusterAgent(Workload):
             _config(self, args, cluster_agent_configuration, "datadog-cluster.yaml", "kubernetes_apiserver"),
             *_folders(),
         ]
-        apps.Deployment(
-            f"{name}-server",
-            metadata=self.metadata(),
-            spec=apps.DeploymentSpecArgs(
-                replicas=args.cluster_agent_replicas,
-                revision_history_limit=3,
-                strategy=apps.DeploymentStrategyArgs(
-                    type="RollingUpdate",
-                    rolling_update=apps.RollingUpdateDeploymentArgs(max_surge=1, max_unavailable=0),
-                ),
-                selector=meta.LabelSelectorArgs(match_labels=self.selector),
-                template=self.pods(
-                    [self._container(secrets, volumes)],
-                    user=USER,
-                    volumes=volumes,
-                    revision_label="pod-template-hash",
-                    reads_api=True,
-                ),
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self.after),
+        self.deployment(
+            [self._container(secrets, volumes)],
+            volumes,
+            replicas=args.cluster_agent_replicas,
+            user=USER,
+            reads_api=True,
         )
         self.register_outputs({})
 
@@ -347,14 +333,8 @@ class DatadogClusterAgent(Workload):
             ],
             opts=self.child,
         )
-        binding = rbac.RoleBinding(
-            f"{self.name}-may-keep-state",
-            metadata=self.metadata(),
-            role_ref=rbac.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="Role", name=self.part),
-            subjects=[_account(self)],
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
-        )
-        self.after.extend([_cluster_wide(self, cluster_role), binding])
+        self.grant("binding", cluster_role)
+        self.grant_in(self.part.namespace, "may-keep-state", role)
 
     def _container(
         self, secrets: Sequence[core.EnvVarArgs], volumes: Sequence[core.VolumeArgs]
@@ -367,9 +347,9 @@ class DatadogClusterAgent(Workload):
             command=["datadog-cluster-agent", "start"],
             env=[
                 *secrets,
-                _field("DD_HOSTNAME", "spec.nodeName"),
+                of_pod("DD_HOSTNAME", "spec.nodeName"),
                 # Who holds the lease.
-                _field("DD_POD_NAME", "metadata.name"),
+                of_pod("DD_POD_NAME", "metadata.name"),
                 core.EnvVarArgs(name="DD_HEALTH_PORT", value=str(PORTS[self.part]["health"])),
             ],
             ports=self.container_ports("agents", "health"),
@@ -382,21 +362,6 @@ class DatadogClusterAgent(Workload):
         )
 
 
-def _account(agent: Workload) -> rbac.SubjectArgs:
-    return rbac.SubjectArgs(kind="ServiceAccount", name=agent.part, namespace=agent.part.namespace)
-
-
-def _cluster_wide(agent: Workload, role: rbac.ClusterRole) -> rbac.ClusterRoleBinding:
-    """Gives an agent's account the role of its name everywhere."""
-    return rbac.ClusterRoleBinding(
-        f"{agent.name}-binding",
-        metadata=meta.ObjectMetaArgs(name=agent.part, labels=agent.labels),
-        role_ref=rbac.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind="ClusterRole", name=agent.part),
-        subjects=[_account(agent)],
-        opts=pulumi.ResourceOptions(parent=agent, depends_on=[role]),
-    )
-
-
 def _secrets(agent: Workload, args: AgentArgs) -> list[core.EnvVarArgs]:
     """The API key and the token, as variables: no setting of the agents names a file to read them from."""
     secret = agent.secret({"api-key": args.api_key, "token": args.token})
@@ -407,14 +372,6 @@ def _secrets(agent: Workload, args: AgentArgs) -> list[core.EnvVarArgs]:
         )
         for name, key in (("DD_API_KEY", "api-key"), ("DD_CLUSTER_AGENT_AUTH_TOKEN", "token"))
     ]
-
-
-def _field(name: str, path: str) -> core.EnvVarArgs:
-    """A variable that says what is known of the pod only where it runs."""
-    return core.EnvVarArgs(
-        name=name,
-        value_from=core.EnvVarSourceArgs(field_ref=core.ObjectFieldSelectorArgs(field_path=path)),
-    )
 
 
 class _Configure(Protocol):
@@ -468,12 +425,3 @@ def _mounts(volumes: Sequence[core.VolumeArgs]) -> list[core.VolumeMountArgs]:
         )
         for volume in volumes
     ]
-
-
-def _listens(port: str, *, period: int, failures: int) -> core.ProbeArgs:
-    return core.ProbeArgs(
-        tcp_socket=core.TCPSocketActionArgs(port=port),
-        period_seconds=period,
-        timeout_seconds=3,
-        failure_threshold=failures,
-    )

@@ -27,8 +27,8 @@ from components.monitoring.elasticsearch_configuration import (
     users_roles,
 )
 from components.monitoring.log_sweep import LogSweep, LogSweepArgs
-from components.monitoring.parts import PORTS
-from components.monitoring.workload import Place, Workload
+from components.monitoring.parts import PORTS, address
+from components.monitoring.workload import Place, Workload, of_pod, tcp_probe
 from operations import versions
 from operations.logs import log_stream
 from operations.monitoring import Part, Size
@@ -104,7 +104,7 @@ class Elasticsearch(Workload):
         self.ca = authority.certificate
         self._accesses: Final = {
             user: ElasticsearchAccess(
-                url=f"https://{self.part.host}:{PORTS[self.part]['https']}",
+                url=address(self.part, "https"),
                 ca=self.ca,
                 user=user,
                 password=password.result,
@@ -137,29 +137,17 @@ class Elasticsearch(Workload):
             }
         )
         self._operator()
-        server = apps.StatefulSet(
-            f"{name}-server",
-            metadata=self.metadata(),
-            spec=apps.StatefulSetSpecArgs(
-                service_name=headless.metadata.name,
-                replicas=args.nodes,
-                # Nodes become ready when a majority is there, so none can wait for the one before.
-                pod_management_policy="Parallel",
-                min_ready_seconds=BETWEEN_NODES,
-                revision_history_limit=3,
-                selector=meta.LabelSelectorArgs(match_labels=self.selector),
-                template=self.pods(
-                    [_node(args.size)],
-                    init_containers=[_image_config()],
-                    user=USER,
-                    volumes=_volumes(config, secrets),
-                    revision_label="controller-revision-hash",
-                    apart=args.nodes > 1,
-                    grace_seconds=GRACE_SECONDS,
-                ),
-                volume_claim_templates=[self.claim(args.storage_gib)],
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self.after),
+        # Nodes become ready when a majority is there, so none can wait for the one before.
+        server = self.stateful_set(
+            [_node(args.size)],
+            _volumes(config, secrets),
+            init_containers=[_image_config()],
+            headless=headless,
+            replicas=args.nodes,
+            user=USER,
+            storage_gib=args.storage_gib,
+            grace_seconds=GRACE_SECONDS,
+            min_ready_seconds=BETWEEN_NODES,
         )
         LogSweep(
             f"{name}-sweep",
@@ -247,23 +235,9 @@ def _image_config() -> core.ContainerArgs:
 def _node(size: Size) -> core.ContainerArgs:
     heap = size.memory_mib // 2
 
-    def probe(port: int | str, *, period: int, failures: int) -> core.ProbeArgs:
-        return core.ProbeArgs(
-            tcp_socket=core.TCPSocketActionArgs(port=port),
-            period_seconds=period,
-            timeout_seconds=3,
-            failure_threshold=failures,
-        )
-
     def file(volume: str, name: str) -> core.VolumeMountArgs:
         return core.VolumeMountArgs(
             name=volume, mount_path=f"{CONFIG_PATH}/{name}", sub_path=name, read_only=True
-        )
-
-    def of_pod(variable: str, field: str) -> core.EnvVarArgs:
-        return core.EnvVarArgs(
-            name=variable,
-            value_from=core.EnvVarSourceArgs(field_ref=core.ObjectFieldSelectorArgs(field_path=field)),
         )
 
     return core.ContainerArgs(
@@ -285,9 +259,9 @@ def _node(size: Size) -> core.ContainerArgs:
         resources=hardening.guaranteed(size.cpu_millicores, size.memory_mib),
         security_context=hardening.restricted_container(),
         # A node with much to recover listens before it is ready; the others are told nothing until then.
-        startup_probe=probe("transport", period=10, failures=60),
-        readiness_probe=probe("readiness", period=5, failures=3),
-        liveness_probe=probe("transport", period=20, failures=6),
+        startup_probe=tcp_probe("transport", period=10, failures=60),
+        readiness_probe=tcp_probe("readiness", period=5, failures=3),
+        liveness_probe=tcp_probe("transport", period=20, failures=6),
         volume_mounts=[
             core.VolumeMountArgs(name="data", mount_path=DATA_PATH),
             core.VolumeMountArgs(name="image-config", mount_path=CONFIG_PATH),

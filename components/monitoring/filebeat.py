@@ -11,7 +11,7 @@ import pulumi_kubernetes as kubernetes
 from components import hardening
 from components.monitoring.certificates import KeyPair
 from components.monitoring.parts import PORTS
-from components.monitoring.workload import Place, Workload, http_probe, to_api_server
+from components.monitoring.workload import Place, Workload, http_probe, of_pod, to_api_server
 from operations import logs, versions
 from operations.logs import seconds
 from operations.monitoring import NAMESPACE, SIZES, Part
@@ -178,26 +178,13 @@ class Filebeat(Workload):
         self.register_outputs({})
 
     def _rights(self) -> None:
-        metadata = meta.ObjectMetaArgs(name=self.part, labels=self.labels)
         role = rbac.ClusterRole(
             f"{self.name}-reads-pods",
-            metadata=metadata,
+            metadata=meta.ObjectMetaArgs(name=self.part, labels=self.labels),
             rules=[rbac.PolicyRuleArgs(api_groups=[""], resources=["pods"], verbs=["get", "list", "watch"])],
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.after.append(
-            rbac.ClusterRoleBinding(
-                f"{self.name}-may-read-pods",
-                metadata=metadata,
-                role_ref=rbac.RoleRefArgs(
-                    api_group="rbac.authorization.k8s.io", kind="ClusterRole", name=self.part
-                ),
-                subjects=[
-                    rbac.SubjectArgs(kind="ServiceAccount", name=self.part, namespace=self.part.namespace)
-                ],
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
-            )
-        )
+        self.grant("may-read-pods", role)
 
     def _container(self) -> core.ContainerArgs:
         size = SIZES[self.part]
@@ -206,14 +193,7 @@ class Filebeat(Workload):
             image=versions.FILEBEAT_IMAGE,
             image_pull_policy="IfNotPresent",
             args=["-e", "-c", f"{CONFIG_PATH}/filebeat.yml"],
-            env=[
-                core.EnvVarArgs(
-                    name="NODE_NAME",
-                    value_from=core.EnvVarSourceArgs(
-                        field_ref=core.ObjectFieldSelectorArgs(field_path="spec.nodeName")
-                    ),
-                )
-            ],
+            env=[of_pod("NODE_NAME", "spec.nodeName")],
             ports=self.container_ports("http"),
             resources=hardening.guaranteed(size.cpu_millicores, size.memory_mib),
             security_context=hardening.restricted_container(),

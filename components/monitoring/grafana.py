@@ -13,9 +13,9 @@ from components import hardening
 from components.monitoring.access import ElasticsearchAccess
 from components.monitoring.dashboards import HOME_FILE, files
 from components.monitoring.metrics import SCRAPE_SECONDS
-from components.monitoring.parts import PORTS
+from components.monitoring.parts import PORTS, address
 from components.monitoring.rules import Watched
-from components.monitoring.workload import Place, Workload, http_probe, to_internet
+from components.monitoring.workload import Place, Workload, http_probe
 from operations import versions
 from operations.logs import log_stream
 from operations.monitoring import SIZES, Part, SignIn
@@ -176,7 +176,7 @@ def data_sources(environment: str, elasticsearch_url: str, elasticsearch_user: s
     """
     settings: Mapping[Part, Mapping[str, Any]] = {
         Part.PROMETHEUS: {
-            "url": _address(Part.PROMETHEUS, "http"),
+            "url": address(Part.PROMETHEUS, "http"),
             "isDefault": True,
             "jsonData": {
                 "httpMethod": "POST",
@@ -187,11 +187,11 @@ def data_sources(environment: str, elasticsearch_url: str, elasticsearch_user: s
             },
         },
         Part.ALERTMANAGER: {
-            "url": _address(Part.ALERTMANAGER, "http"),
+            "url": address(Part.ALERTMANAGER, "http"),
             "jsonData": {"implementation": "prometheus", "handleGrafanaManagedAlerts": False},
         },
         Part.JAEGER: {
-            "url": _address(Part.JAEGER, "query"),
+            "url": address(Part.JAEGER, "query"),
             "jsonData": {
                 "tracesToLogsV2": {
                     "datasourceUid": Part.ELASTICSEARCH,
@@ -235,10 +235,6 @@ def data_sources(environment: str, elasticsearch_url: str, elasticsearch_user: s
             for part, given in settings.items()
         ],
     }
-
-
-def _address(part: Part, port: str) -> str:
-    return f"http://{part.host}:{PORTS[part][port]}"
 
 
 def dashboard_provider() -> Mapping[str, Any]:
@@ -298,33 +294,16 @@ class Grafana(Workload):
     def __init__(self, name: str, args: GrafanaArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, Part.GRAFANA, versions.GRAFANA_IMAGE, args.place, opts)
         self.account()
-        self.traffic(*([to_internet()] if args.sign_in is not None else []))
+        self.traffic(*([hardening.to_internet()] if args.sign_in is not None else []))
         self.service("http")
         self.disruption_budget()
         config = self.config(self._config(args))
         dashboards = self.config(files(args.watched, args.database_services), "dashboards")
         secrets = self.secret(self._secrets(args))
-        deployment = apps.Deployment(
-            f"{name}-server",
-            metadata=self.metadata(),
-            spec=apps.DeploymentSpecArgs(
-                replicas=1,
-                revision_history_limit=3,
-                strategy=apps.DeploymentStrategyArgs(
-                    type="RollingUpdate",
-                    rolling_update=apps.RollingUpdateDeploymentArgs(max_unavailable=0, max_surge=1),
-                ),
-                selector=meta.LabelSelectorArgs(match_labels=self.selector),
-                template=self.pods(
-                    [self._container()],
-                    user=USER,
-                    volumes=_volumes(config, dashboards, secrets),
-                    revision_label="pod-template-hash",
-                ),
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self.after),
+        deployment = self.deployment(
+            [self._container()], _volumes(config, dashboards, secrets), replicas=1, user=USER
         )
-        self.url = deployment.metadata.apply(lambda _: _address(Part.GRAFANA, "http"))
+        self.url = deployment.metadata.apply(lambda _: address(Part.GRAFANA, "http"))
         self.admin_secret = secrets
         self.register_outputs({"url": self.url, "admin_secret": self.admin_secret})
 

@@ -9,7 +9,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components import hardening
-from components.monitoring.parts import PORTS, in_namespace, peer
+from components.monitoring.parts import PORTS, peer
 from components.monitoring.workload import Place
 from operations.monitoring import NAMESPACE, Chore, Part
 
@@ -89,7 +89,7 @@ class Housekeeping(pulumi.ComponentResource):
                     networking.NetworkPolicyIngressRuleArgs(
                         from_=[
                             networking.NetworkPolicyPeerArgs(
-                                namespace_selector=in_namespace(NAMESPACE), pod_selector=ours
+                                namespace_selector=hardening.in_namespace(NAMESPACE), pod_selector=ours
                             )
                         ],
                         ports=https,

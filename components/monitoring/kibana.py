@@ -13,7 +13,7 @@ import pulumi_random as random
 from components import hardening
 from components.monitoring.access import ElasticsearchAccess
 from components.monitoring.parts import PORTS
-from components.monitoring.workload import Place, Workload, http_probe
+from components.monitoring.workload import Place, Workload, http_probe, tcp_probe
 from operations import versions
 from operations.monitoring import SIZES, Part
 
@@ -112,23 +112,13 @@ class Kibana(Workload):
                 "elasticsearch-ca.crt": access.ca,
             }
         )
-        apps.Deployment(
-            f"{name}-server",
-            metadata=self.metadata(),
-            spec=apps.DeploymentSpecArgs(
-                replicas=1,
-                revision_history_limit=3,
-                # Two versions at once would both migrate Kibana's own indices.
-                strategy=apps.DeploymentStrategyArgs(type="Recreate"),
-                selector=meta.LabelSelectorArgs(match_labels=self.selector),
-                template=self.pods(
-                    [self._container()],
-                    user=USER,
-                    volumes=_volumes(config, secrets),
-                    revision_label="pod-template-hash",
-                ),
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self.after),
+        self.deployment(
+            [self._container()],
+            _volumes(config, secrets),
+            replicas=1,
+            user=USER,
+            # Two versions at once would both migrate Kibana's own indices.
+            recreate=True,
         )
         self.register_outputs({})
 
@@ -164,12 +154,7 @@ class Kibana(Workload):
             startup_probe=http_probe("/api/status", "http", period=10, failures=60, timeout=5),
             readiness_probe=http_probe("/api/status", "http", period=10, failures=3, timeout=5),
             # Not by its status, which is that of Elasticsearch too.
-            liveness_probe=core.ProbeArgs(
-                tcp_socket=core.TCPSocketActionArgs(port="http"),
-                period_seconds=20,
-                timeout_seconds=3,
-                failure_threshold=6,
-            ),
+            liveness_probe=tcp_probe("http", period=20, failures=6),
             volume_mounts=[
                 core.VolumeMountArgs(name="config", mount_path=CONFIG_PATH, read_only=True),
                 core.VolumeMountArgs(name="secrets", mount_path=SECRETS_PATH, read_only=True),

@@ -14,7 +14,7 @@ from components import hardening
 from components.monitoring.access import ElasticsearchAccess
 from components.monitoring.certificates import KeyPair
 from components.monitoring.parts import PORTS
-from components.monitoring.workload import Place, Workload, http_probe
+from components.monitoring.workload import Place, Workload, http_probe, of_pod, tcp_probe
 from operations import logs, versions
 from operations.monitoring import SIZES, Part
 from operations.naming import APPLICATION
@@ -234,26 +234,14 @@ class Logstash(Workload):
                 PASSWORD: access.password,
             }
         )
-        apps.StatefulSet(
-            f"{name}-server",
-            metadata=self.metadata(),
-            spec=apps.StatefulSetSpecArgs(
-                service_name=headless.metadata.name,
-                replicas=args.replicas,
-                pod_management_policy="Parallel",
-                revision_history_limit=3,
-                selector=meta.LabelSelectorArgs(match_labels=self.selector),
-                template=self.pods(
-                    [self._container(secrets)],
-                    user=USER,
-                    volumes=_volumes(config, secrets),
-                    revision_label="controller-revision-hash",
-                    apart=args.replicas > 1,
-                    grace_seconds=GRACE_SECONDS,
-                ),
-                volume_claim_templates=[self.claim(VOLUME_GIB)],
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self.after),
+        self.stateful_set(
+            [self._container(secrets)],
+            _volumes(config, secrets),
+            headless=headless,
+            replicas=args.replicas,
+            user=USER,
+            storage_gib=VOLUME_GIB,
+            grace_seconds=GRACE_SECONDS,
         )
         self.register_outputs({"hosts": self.hosts})
 
@@ -265,12 +253,7 @@ class Logstash(Workload):
             image=versions.LOGSTASH_IMAGE,
             image_pull_policy="IfNotPresent",
             env=[
-                core.EnvVarArgs(
-                    name="POD_NAME",
-                    value_from=core.EnvVarSourceArgs(
-                        field_ref=core.ObjectFieldSelectorArgs(field_path="metadata.name")
-                    ),
-                ),
+                of_pod("POD_NAME", "metadata.name"),
                 core.EnvVarArgs(name="LS_JAVA_OPTS", value=f"-Xms{heap}m -Xmx{heap}m"),
                 core.EnvVarArgs(
                     name=PASSWORD,
@@ -283,12 +266,7 @@ class Logstash(Workload):
             resources=hardening.guaranteed(size.cpu_millicores, size.memory_mib),
             security_context=hardening.restricted_container(),
             startup_probe=http_probe("/", "api", period=10, failures=30),
-            readiness_probe=core.ProbeArgs(
-                tcp_socket=core.TCPSocketActionArgs(port="beats"),
-                period_seconds=5,
-                timeout_seconds=3,
-                failure_threshold=3,
-            ),
+            readiness_probe=tcp_probe("beats", period=5, failures=3),
             liveness_probe=http_probe("/", "api", period=20, failures=6),
             volume_mounts=[
                 core.VolumeMountArgs(

@@ -10,7 +10,7 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components import hardening
-from components.monitoring.parts import PORTS, in_namespace
+from components.monitoring.parts import PORTS, address
 from components.monitoring.rules import Watched, rule_file
 from components.monitoring.workload import Place, Workload, http_probe, to_api_server
 from operations import versions
@@ -273,7 +273,6 @@ class Prometheus(Workload):
 
     def __init__(self, name: str, args: PrometheusArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, Part.PROMETHEUS, versions.PROMETHEUS_IMAGE, args.place, opts)
-        replicas = args.watched.replicas[Part.PROMETHEUS]
         self.account()
         self._rights()
         self.traffic(*self._scrapes())
@@ -296,33 +295,18 @@ class Prometheus(Workload):
         self.service("http")
         headless = self.service("http", headless=True)
         self.disruption_budget()
-        server = apps.StatefulSet(
-            f"{name}-server",
-            metadata=self.metadata(),
-            spec=apps.StatefulSetSpecArgs(
-                service_name=headless.metadata.name,
-                replicas=replicas,
-                pod_management_policy="Parallel",
-                revision_history_limit=3,
-                selector=meta.LabelSelectorArgs(match_labels=self.selector),
-                template=self.pods(
-                    [self._container()],
-                    user=USER,
-                    volumes=[
-                        core.VolumeArgs(name="config", config_map=core.ConfigMapVolumeSourceArgs(name=config))
-                    ],
-                    revision_label="controller-revision-hash",
-                    apart=replicas > 1,
-                    reads_api=True,
-                    # Time to write the head block's remains to disk.
-                    grace_seconds=120,
-                ),
-                volume_claim_templates=[self.claim(args.storage_gib)],
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self.after),
+        server = self.stateful_set(
+            [self._container()],
+            [core.VolumeArgs(name="config", config_map=core.ConfigMapVolumeSourceArgs(name=config))],
+            headless=headless,
+            replicas=args.watched.replicas[Part.PROMETHEUS],
+            user=USER,
+            storage_gib=args.storage_gib,
+            reads_api=True,
+            # Time to write the head block's remains to disk.
+            grace_seconds=120,
         )
-        address = f"http://{Part.PROMETHEUS.host}:{PORTS[Part.PROMETHEUS]['http']}"
-        self.url = server.metadata.apply(lambda _: address)
+        self.url = server.metadata.apply(lambda _: address(Part.PROMETHEUS, "http"))
         self.register_outputs({"url": self.url})
 
     def _rights(self) -> None:
@@ -347,15 +331,7 @@ class Prometheus(Workload):
             ],
             opts=pulumi.ResourceOptions(parent=self),
         )
-        self.after.append(
-            rbac.ClusterRoleBinding(
-                f"{self.name}-reads-nodes",
-                metadata=meta.ObjectMetaArgs(name=self.part, labels=self.labels),
-                role_ref=self._role("ClusterRole"),
-                subjects=self._subjects(),
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
-            )
-        )
+        self.grant("reads-nodes", role)
         for slot, namespace in self.place.slot_namespaces.items():
             pods = rbac.PolicyRuleArgs(api_groups=[""], resources=["pods"], verbs=watch)
             self._right(slot, namespace, pods)
@@ -368,32 +344,20 @@ class Prometheus(Workload):
         )
 
     def _right(self, place: str, namespace: pulumi.Input[str], *rules: rbac.PolicyRuleArgs) -> None:
-        metadata = meta.ObjectMetaArgs(name=self.part, namespace=namespace, labels=self.labels)
         role = rbac.Role(
-            f"{self.name}-{place}", metadata=metadata, rules=rules, opts=pulumi.ResourceOptions(parent=self)
+            f"{self.name}-{place}",
+            metadata=meta.ObjectMetaArgs(name=self.part, namespace=namespace, labels=self.labels),
+            rules=rules,
+            opts=pulumi.ResourceOptions(parent=self),
         )
-        self.after.append(
-            rbac.RoleBinding(
-                f"{self.name}-reads-{place}",
-                metadata=metadata,
-                role_ref=self._role("Role"),
-                subjects=self._subjects(),
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
-            )
-        )
-
-    def _role(self, kind: str) -> rbac.RoleRefArgs:
-        return rbac.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind=kind, name=self.part)
-
-    def _subjects(self) -> list[rbac.SubjectArgs]:
-        return [rbac.SubjectArgs(kind="ServiceAccount", name=self.part, namespace=self.part.namespace)]
+        self.grant_in(namespace, f"reads-{place}", role)
 
     def _scrapes(self) -> list[networking.NetworkPolicyEgressRuleArgs]:
         """Out to what is scraped outside of the stack, and to the API server."""
 
         def peer(namespace: pulumi.Input[str]) -> networking.NetworkPolicyPeerArgs:
             return networking.NetworkPolicyPeerArgs(
-                namespace_selector=in_namespace(namespace), pod_selector=hardening.EVERY_POD
+                namespace_selector=hardening.in_namespace(namespace), pod_selector=hardening.EVERY_POD
             )
 
         return [

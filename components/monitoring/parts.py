@@ -10,7 +10,6 @@ from enum import StrEnum, unique
 from types import MappingProxyType
 from typing import Final
 
-import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components import hardening
@@ -99,11 +98,12 @@ def flows_out_of(source: Part | Neighbour, present: Set[Part]) -> Iterator[Flow]
 def peer(part: Part) -> networking.NetworkPolicyPeerArgs:
     """Every pod of a part, as a network policy names it from whatever namespace."""
     return networking.NetworkPolicyPeerArgs(
-        namespace_selector=in_namespace(part.namespace),
+        namespace_selector=hardening.in_namespace(part.namespace),
         pod_selector=meta.LabelSelectorArgs(match_labels=hardening.selector(part, part)),
     )
 
 
-def in_namespace(name: pulumi.Input[str]) -> meta.LabelSelectorArgs:
-    """The one namespace of this name."""
-    return meta.LabelSelectorArgs(match_labels={"kubernetes.io/metadata.name": name})
+def address(part: Part, port: str) -> str:
+    """Where a part's Service answers within the cluster, such as `http://grafana.monitoring.svc:3000`."""
+    scheme = "https" if port == "https" else "http"
+    return f"{scheme}://{part.host}:{PORTS[part][port]}"

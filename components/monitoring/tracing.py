@@ -23,7 +23,7 @@ import pulumi_kubernetes as kubernetes
 from components import hardening
 from components.monitoring.access import ElasticsearchAccess
 from components.monitoring.housekeeping import Housekeeping, HousekeepingArgs
-from components.monitoring.parts import PORTS
+from components.monitoring.parts import PORTS, address
 from components.monitoring.workload import Place, Workload, http_probe
 from operations import versions
 from operations.monitoring import INDEX_CLEANER, SIZES, Part, TraceStorage
@@ -196,31 +196,11 @@ class Jaeger(Workload):
             _config_volume(config),
             *([] if password is None else [_secret_volume(password)]),
         ]
-        deployment = apps.Deployment(
-            f"{name}-server",
-            metadata=self.metadata(),
-            spec=apps.DeploymentSpecArgs(
-                replicas=args.replicas,
-                revision_history_limit=3,
-                strategy=apps.DeploymentStrategyArgs(
-                    type="RollingUpdate",
-                    rolling_update=apps.RollingUpdateDeploymentArgs(max_surge=1, max_unavailable=0),
-                ),
-                selector=meta.LabelSelectorArgs(match_labels=self.selector),
-                template=self.pods(
-                    [self._container(volumes)],
-                    user=USER,
-                    volumes=volumes,
-                    revision_label="pod-template-hash",
-                ),
-            ),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=self.after),
-        )
+        deployment = self.deployment([self._container(volumes)], volumes, replicas=args.replicas, user=USER)
         if access is not None and password is not None:
             self._cleaner(access, config, password)
-        host = deployment.metadata.apply(lambda _: Part.JAEGER.host)
-        self.otlp_endpoint = pulumi.Output.format("http://{0}:{1}", host, _PORTS["otlp-http"])
-        self.url = pulumi.Output.format("http://{0}:{1}", host, _PORTS["query"])
+        self.otlp_endpoint = deployment.metadata.apply(lambda _: address(Part.JAEGER, "otlp-http"))
+        self.url = deployment.metadata.apply(lambda _: address(Part.JAEGER, "query"))
         self.register_outputs({"otlp_endpoint": self.otlp_endpoint, "url": self.url})
 
     def _container(self, volumes: list[core.VolumeArgs]) -> core.ContainerArgs:

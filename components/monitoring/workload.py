@@ -16,7 +16,6 @@ from components.monitoring.parts import (
     Neighbour,
     flows_into,
     flows_out_of,
-    in_namespace,
     peer,
 )
 from operations.limits import SERVICE_RANGES
@@ -28,6 +27,7 @@ core = kubernetes.core.v1
 meta = kubernetes.meta.v1
 networking = kubernetes.networking.v1
 policy = kubernetes.policy.v1
+rbac = kubernetes.rbac.v1
 
 SKIP_AWAIT: Final = {"pulumi.com/skipAwait": "true"}
 """For a Service whose workload is awaited anyway: Pulumi would wait for endpoints."""
@@ -53,8 +53,8 @@ class Place:
 class Workload(pulumi.ComponentResource):
     """One part: a base that names its objects alike and opens exactly its flows.
 
-    A subclass calls what it needs of `account`, `traffic`, `service`, `disruption_budget`, `config` and `secret`, then
-    makes its Deployment, StatefulSet or DaemonSet from `pods` with `after` as what it depends on.
+    A subclass calls what it needs of `account`, `grant`, `traffic`, `service`, `disruption_budget`, `config` and `secret`,
+    then `deployment`, `stateful_set` or `daemon_set`, which come after all of these.
     """
 
     def __init__(
@@ -130,7 +130,7 @@ class Workload(pulumi.ComponentResource):
         if flow.source is Neighbour.SLOTS:
             return [
                 networking.NetworkPolicyPeerArgs(
-                    namespace_selector=in_namespace(namespace), pod_selector=hardening.EVERY_POD
+                    namespace_selector=hardening.in_namespace(namespace), pod_selector=hardening.EVERY_POD
                 )
                 for namespace in self.place.slot_namespaces.values()
             ]
@@ -206,6 +206,36 @@ class Workload(pulumi.ComponentResource):
         self.after.append(made)
         return made.metadata.apply(lambda metadata: str(metadata.name))
 
+    def grant(self, purpose: str, role: rbac.ClusterRole) -> None:
+        """Give the part's account the cluster role of its name, everywhere."""
+        self.after.append(
+            rbac.ClusterRoleBinding(
+                f"{self.name}-{purpose}",
+                metadata=meta.ObjectMetaArgs(name=self.part, labels=self.labels),
+                role_ref=self._role_ref("ClusterRole"),
+                subjects=self._subjects(),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
+            )
+        )
+
+    def grant_in(self, namespace: pulumi.Input[str], purpose: str, role: rbac.Role) -> None:
+        """Give the part's account the role of its name in a namespace."""
+        self.after.append(
+            rbac.RoleBinding(
+                f"{self.name}-{purpose}",
+                metadata=meta.ObjectMetaArgs(name=self.part, namespace=namespace, labels=self.labels),
+                role_ref=self._role_ref("Role"),
+                subjects=self._subjects(),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=[role]),
+            )
+        )
+
+    def _role_ref(self, kind: str) -> rbac.RoleRefArgs:
+        return rbac.RoleRefArgs(api_group="rbac.authorization.k8s.io", kind=kind, name=self.part)
+
+    def _subjects(self) -> list[rbac.SubjectArgs]:
+        return [rbac.SubjectArgs(kind="ServiceAccount", name=self.part, namespace=self.part.namespace)]
+
     def container_ports(self, *ports: str) -> list[core.ContainerPortArgs]:
         """The named ports as a container declares them."""
         return [
@@ -213,7 +243,7 @@ class Workload(pulumi.ComponentResource):
             for port in ports
         ]
 
-    def pods(
+    def _pods(
         self,
         containers: Sequence[core.ContainerArgs],
         *,
@@ -265,6 +295,83 @@ class Workload(pulumi.ComponentResource):
             ),
         )
 
+    def deployment(
+        self,
+        containers: Sequence[core.ContainerArgs],
+        volumes: Sequence[core.VolumeArgs],
+        *,
+        replicas: int,
+        user: int,
+        recreate: bool = False,
+        reads_api: bool = False,
+    ) -> apps.Deployment:
+        """Restricted pods (see `_pods`). A new one is ready before an old one goes; with `recreate` all go first."""
+        rolling = apps.DeploymentStrategyArgs(
+            type="RollingUpdate",
+            rolling_update=apps.RollingUpdateDeploymentArgs(max_unavailable=0, max_surge=1),
+        )
+        return apps.Deployment(
+            f"{self.name}-server",
+            metadata=self.metadata(),
+            spec=apps.DeploymentSpecArgs(
+                replicas=replicas,
+                revision_history_limit=3,
+                strategy=apps.DeploymentStrategyArgs(type="Recreate") if recreate else rolling,
+                selector=meta.LabelSelectorArgs(match_labels=self.selector),
+                template=self._pods(
+                    containers,
+                    user=user,
+                    volumes=volumes,
+                    revision_label="pod-template-hash",
+                    reads_api=reads_api,
+                ),
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self.after),
+        )
+
+    def stateful_set(
+        self,
+        containers: Sequence[core.ContainerArgs],
+        volumes: Sequence[core.VolumeArgs],
+        *,
+        headless: core.Service,
+        replicas: int,
+        user: int,
+        storage_gib: int,
+        init_containers: Sequence[core.ContainerArgs] | None = None,
+        reads_api: bool = False,
+        grace_seconds: int = 30,
+        min_ready_seconds: int | None = None,
+    ) -> apps.StatefulSet:
+        """Restricted pods (see `_pods`), each with a volume `data` of its own, started all at once.
+
+        Two of them never share a node. `headless` is the Service that names each.
+        """
+        return apps.StatefulSet(
+            f"{self.name}-server",
+            metadata=self.metadata(),
+            spec=apps.StatefulSetSpecArgs(
+                service_name=headless.metadata.name,
+                replicas=replicas,
+                pod_management_policy="Parallel",
+                min_ready_seconds=min_ready_seconds,
+                revision_history_limit=3,
+                selector=meta.LabelSelectorArgs(match_labels=self.selector),
+                template=self._pods(
+                    containers,
+                    init_containers=init_containers,
+                    user=user,
+                    volumes=volumes,
+                    revision_label="controller-revision-hash",
+                    apart=replicas > 1,
+                    reads_api=reads_api,
+                    grace_seconds=grace_seconds,
+                ),
+                volume_claim_templates=[self._claim(storage_gib)],
+            ),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=self.after),
+        )
+
     def daemon_set(
         self,
         name: str,
@@ -305,7 +412,7 @@ class Workload(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, depends_on=self.after),
         )
 
-    def claim(self, gib: int) -> core.PersistentVolumeClaimArgs:
+    def _claim(self, gib: int) -> core.PersistentVolumeClaimArgs:
         """A template of the volume `data` of each replica of a StatefulSet."""
         return core.PersistentVolumeClaimArgs(
             metadata=meta.ObjectMetaArgs(name="data", labels=self.selector),
@@ -323,14 +430,6 @@ def to_api_server(network_cidr: str) -> list[networking.NetworkPolicyEgressRuleA
     return [networking.NetworkPolicyEgressRuleArgs(to=hardening.blocks(ranges), ports=hardening.tcp(443))]
 
 
-def to_internet() -> networking.NetworkPolicyEgressRuleArgs:
-    """Egress to public addresses by HTTPS, and to no private one."""
-    public = networking.IPBlockArgs(cidr="0.0.0.0/0", except_=list(hardening.PRIVATE_RANGES))
-    return networking.NetworkPolicyEgressRuleArgs(
-        to=[networking.NetworkPolicyPeerArgs(ip_block=public)], ports=hardening.tcp(443)
-    )
-
-
 def http_probe(path: str, port: str, *, period: int, failures: int, timeout: int = 3) -> core.ProbeArgs:
     """A probe that asks a path every `period` seconds and gives up after `failures` of them."""
     return core.ProbeArgs(
@@ -338,6 +437,24 @@ def http_probe(path: str, port: str, *, period: int, failures: int, timeout: int
         period_seconds=period,
         timeout_seconds=timeout,
         failure_threshold=failures,
+    )
+
+
+def tcp_probe(port: str, *, period: int, failures: int) -> core.ProbeArgs:
+    """A probe that connects to a port every `period` seconds and gives up after `failures` of them."""
+    return core.ProbeArgs(
+        tcp_socket=core.TCPSocketActionArgs(port=port),
+        period_seconds=period,
+        timeout_seconds=3,
+        failure_threshold=failures,
+    )
+
+
+def of_pod(name: str, field: str) -> core.EnvVarArgs:
+    """A variable that says what is known of the pod only where it runs, such as `status.podIP`."""
+    return core.EnvVarArgs(
+        name=name,
+        value_from=core.EnvVarSourceArgs(field_ref=core.ObjectFieldSelectorArgs(field_path=field)),
     )
 
 
