@@ -269,9 +269,7 @@ def _answered(flow: tuple[str, str, str, str, int], others: set[tuple[str, str, 
     """Whether the other end of a connection is open, for this pod or for all of its namespace."""
     here, name, there, other, port = flow
     return any(
-        (namespace, peer_namespace, at) == (there, here, port)
-        and who in {other, "*"} | ({who} if other == "*" else set())
-        and peer in {name, "*"}
+        (namespace, peer_namespace, at) == (there, here, port) and other in {who, "*"} and peer in {name, "*"}
         for namespace, who, peer_namespace, peer, at in others
     )
 
