@@ -22,7 +22,7 @@ from rollout.desk import Desk
 from rollout.errors import RolloutError
 from rollout.handover import is_alive
 from rollout.picture import draw
-from rollout.record import Command, Lease
+from rollout.record import Command, Lease, Record
 from rollout.view import View, headline, line_of
 
 ROLLED_BACK = 3
@@ -111,12 +111,8 @@ def resume(
 ) -> None:
     """Go on after a pause; or where the driver is dead, become it and go on from where it was."""
     desk = _desk(stack, work_dir, program, prometheus)
-    with _view(as_json) as view:
-        ended = desk.take_over(Resume(at=_now(), who=who or getpass.getuser()), view)
-    if isinstance(ended, Lease):
-        _told("resume", ended, as_json=as_json)
-    else:
-        _end(desk, ended, picture, as_json=as_json, wanted=Outcome.COMPLETED)
+    command = Resume(at=_now(), who=who or getpass.getuser())
+    _take_over(desk, command, picture, as_json=as_json, wanted=Outcome.COMPLETED)
 
 
 @app.command()
@@ -133,12 +129,7 @@ def rollback(
     """Give all traffic back to the old slot: now, or after the end as long as the old slot is as it was left."""
     desk = _desk(stack, work_dir, program, prometheus)
     command = Rollback(at=_now(), who=who or getpass.getuser(), reason=_said(reason))
-    with _view(as_json) as view:
-        ended = desk.take_over(command, view)
-    if isinstance(ended, Lease):
-        _told("rollback", ended, as_json=as_json)
-    else:
-        _end(desk, ended, picture, as_json=as_json, wanted=Outcome.ROLLED_BACK)
+    _take_over(desk, command, picture, as_json=as_json, wanted=Outcome.ROLLED_BACK)
 
 
 @app.command()
@@ -185,7 +176,7 @@ def status(stack: Stack, work_dir: WorkDir = Path(), as_json: Json = False) -> N
 def draw_(stack: Stack, work_dir: WorkDir = Path(), picture: Picture = None) -> None:
     """Draw the latest rollout from its journal: weights, error rate and latency, and the decisions."""
     desk = _desk(stack, work_dir)
-    _console().print(_drawn(desk, picture), soft_wrap=True)
+    _console().print(_drawn(desk, _latest(desk), picture), soft_wrap=True)
 
 
 def _desk(stack: str, work_dir: Path, program: Path | None = None, prometheus: str = LOCALLY) -> Desk:
@@ -218,20 +209,37 @@ def _told(command: str, driver: Lease, *, as_json: bool) -> None:
         _console().print(f"{command}: told {driver.holder}, who hears it within seconds.")
 
 
+def _take_over(
+    desk: Desk, command: Resume | Rollback, picture: Path | None, *, as_json: bool, wanted: Outcome
+) -> None:
+    """Tell the driver that lives; where none does, be it to the end."""
+    with _view(as_json) as view:
+        ended = desk.take_over(command, view)
+    if isinstance(ended, Lease):
+        _told(command.kind, ended, as_json=as_json)
+    else:
+        _end(desk, ended, picture, as_json=as_json, wanted=wanted)
+
+
 def _end(desk: Desk, ended: Report, picture: Path | None, *, as_json: bool, wanted: Outcome) -> None:
-    drawn = _drawn(desk, picture)
+    record = _latest(desk)
+    drawn = _drawn(desk, record, picture)
     if as_json:
         _print_json({**ended.model_dump(mode="json", by_alias=True), "picture": drawn})
-    elif (record := desk.journal.read()) is not None:
+    else:
         _console().print(f"\n{report.summary(record)}\nPicture: {drawn}", markup=False, soft_wrap=True)
     if ended.outcome is not wanted:
         raise typer.Exit(ROLLED_BACK)
 
 
-def _drawn(desk: Desk, picture: Path | None) -> str:
+def _latest(desk: Desk) -> Record:
     record = desk.journal.read()
     if record is None:
         raise RolloutError(f"there was no rollout of '{desk.stack}' yet")
+    return record
+
+
+def _drawn(desk: Desk, record: Record, picture: Path | None) -> str:
     path = picture or Path(f"rollout-{desk.stack}-{record.state.plan.version}.svg")
     path.write_text(draw(record, f"Rollout of {record.state.plan.version} to {desk.stack}"))
     return str(path)

@@ -5,10 +5,10 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
 from rehearsal.canary.application import Application
+from rehearsal.canary.loopback import Answers, served
 
 STATE_METRICS_HOST = "kube-state-metrics"
 CADVISOR_PATH = "/metrics/cadvisor"
@@ -51,34 +51,14 @@ class Network:
 def proxied(network: Network) -> Generator[str]:
     """Serve the network as an HTTP proxy on loopback, and yield the proxy's URL."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answers):
         protocol_version = "HTTP/1.1"  # Prometheus keeps its connections
 
         def do_GET(self) -> None:
             text = network.answer(self.path)
+            status = HTTPStatus.BAD_GATEWAY if text is None else HTTPStatus.OK
             body = (text or "connection refused\n").encode()
-            self.send_response(HTTPStatus.BAD_GATEWAY if text is None else HTTPStatus.OK)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.reply(status, "text/plain; version=0.0.4; charset=utf-8", body)
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with _Server(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False  # a connection that Prometheus keeps open has nothing more to say
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A Prometheus that was killed in the middle of a scrape is no error of this server's."""
+    with served(Handler) as url:
+        yield url

@@ -6,14 +6,14 @@ fifteen seconds would be judged by what was long before it.
 
 import http.client
 import re
-import threading
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Generator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from rehearsal.canary.loopback import Answers, served
 
 SAMPLES = 4
 """Samples that a window holds at least: a rate takes two, and a scrape may be late."""
@@ -50,7 +50,7 @@ class Hasty:
 def in_a_hurry(prometheus: str, speed: int, interval: float) -> Generator[Hasty]:
     """Serve a Prometheus on loopback with its time divided by `speed`. It is down when that is down."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answers):
         def do_GET(self) -> None:
             hasty.asked_at = time.monotonic()
             asked = urlsplit(self.path)
@@ -67,28 +67,8 @@ def in_a_hurry(prometheus: str, speed: int, interval: float) -> Generator[Hasty]
             except (OSError, http.client.HTTPException):
                 self.close_connection = True  # as nobody would answer
                 return
-            self.send_response(status)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.reply(status, "application/json", body)
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    with _Server(("127.0.0.1", 0), Handler) as server:
-        hasty = Hasty(f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.1}, daemon=True)
-        thread.start()
-        try:
-            yield hasty
-        finally:
-            server.shutdown()
-            thread.join()
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: object, client_address: object) -> None:
-        """A driver that was killed in the middle of a question is no error of this server's."""
+    with served(Handler) as url:
+        hasty = Hasty(url)
+        yield hasty
