@@ -19,7 +19,7 @@ from components.monitoring.routes import (
     integration_key,
     paged,
 )
-from components.monitoring.workload import Place, Workload, http_probe, of_pod
+from components.monitoring.workload import Place, Workload, config_volume, http_probe, of_pod, secret_volume
 from operations import versions
 from operations.metrics import promql_duration
 from operations.monitoring import SIZES, Paging, Part
@@ -36,7 +36,6 @@ USER: Final = 65534
 """`nobody`, the user of the image."""
 STORAGE_GIB: Final = 1
 """For silences and the log of what was sent: some kilobytes in the smallest volume that EBS has."""
-READABLE_BY_GROUP: Final = 0o440
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,13 +85,7 @@ class Alertmanager(Workload):
         self.disruption_budget()
         server = self.stateful_set(
             [self._container(args.replicas)],
-            [
-                core.VolumeArgs(name="config", config_map=core.ConfigMapVolumeSourceArgs(name=config)),
-                core.VolumeArgs(
-                    name="secrets",
-                    secret=core.SecretVolumeSourceArgs(secret_name=secrets, default_mode=READABLE_BY_GROUP),
-                ),
-            ],
+            [config_volume("config", config), secret_volume("secrets", secrets)],
             headless=headless,
             replicas=args.replicas,
             user=USER,

@@ -18,7 +18,7 @@ import pulumi_kubernetes as kubernetes
 import pulumi_random as random
 
 from components import hardening
-from components.monitoring.parts import PORTS
+from components.monitoring.parts import KUBELET_PORT, PORTS
 from components.monitoring.workload import Place, Workload, http_probe, of_pod, tcp_probe, to_api_server
 from operations import versions
 from operations.monitoring import NAMESPACE, SIZES, Part
@@ -33,7 +33,6 @@ rbac = kubernetes.rbac.v1
 USER: Final = 100
 """`dd-agent` of the images. Source: https://docs.datadoghq.com/data_security/kubernetes/"""
 
-KUBELET_PORT: Final = 10250
 LEASE: Final = f"{Part.DATADOG_CLUSTER_AGENT}-leader"
 EVENTS_SEEN: Final = f"{Part.DATADOG_CLUSTER_AGENT}-events"
 """ConfigMap in which the leader keeps how far it has read the cluster's events."""

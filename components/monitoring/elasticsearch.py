@@ -28,7 +28,7 @@ from components.monitoring.elasticsearch_configuration import (
 )
 from components.monitoring.log_sweep import LogSweep, LogSweepArgs
 from components.monitoring.parts import PORTS, address
-from components.monitoring.workload import Place, Workload, of_pod, tcp_probe
+from components.monitoring.workload import Place, Workload, config_volume, of_pod, secret_volume, tcp_probe
 from operations import versions
 from operations.logs import log_stream
 from operations.monitoring import Part, Size
@@ -196,22 +196,11 @@ def _users(hashes: Mapping[str, str]) -> str:
 
 
 def _volumes(config: pulumi.Input[str], secrets: pulumi.Input[str]) -> list[core.VolumeArgs]:
-    def given(name: str, *files: str) -> core.VolumeArgs:
-        items = [core.KeyToPathArgs(key=file, path=file) for file in files]
-        return core.VolumeArgs(name=name, config_map=core.ConfigMapVolumeSourceArgs(name=config, items=items))
-
-    def secret(name: str, *files: str) -> core.VolumeArgs:
-        items = [core.KeyToPathArgs(key=file, path=file) for file in files]
-        return core.VolumeArgs(
-            name=name,
-            secret=core.SecretVolumeSourceArgs(secret_name=secrets, items=items, default_mode=0o440),
-        )
-
     return [
-        given("config", "elasticsearch.yml", "roles.yml", "users_roles"),
-        given("operator", "settings.json"),
-        secret("users", "users"),
-        secret("certificates", "tls.crt", "tls.key", "ca.crt"),
+        config_volume("config", config, "elasticsearch.yml", "roles.yml", "users_roles"),
+        config_volume("operator", config, "settings.json"),
+        secret_volume("users", secrets, "users"),
+        secret_volume("certificates", secrets, "tls.crt", "tls.key", "ca.crt"),
         *(
             core.VolumeArgs(name=name, empty_dir=core.EmptyDirVolumeSourceArgs())
             for name in ("image-config", "logs", "tmp")

@@ -11,7 +11,7 @@ import pulumi_kubernetes as kubernetes
 from components import hardening
 from components.monitoring.certificates import KeyPair
 from components.monitoring.parts import PORTS
-from components.monitoring.workload import Place, Workload, http_probe, of_pod, to_api_server
+from components.monitoring.workload import Place, Workload, config_volume, http_probe, of_pod, to_api_server
 from operations import logs, versions
 from operations.logs import seconds
 from operations.monitoring import NAMESPACE, SIZES, Part
@@ -213,7 +213,7 @@ class Filebeat(Workload):
 
 def _volumes(config: pulumi.Input[str], secrets: pulumi.Input[str]) -> list[core.VolumeArgs]:
     return [
-        core.VolumeArgs(name="config", config_map=core.ConfigMapVolumeSourceArgs(name=config)),
+        config_volume("config", config),
         core.VolumeArgs(
             name="certificates",
             secret=core.SecretVolumeSourceArgs(secret_name=secrets, default_mode=0o400),

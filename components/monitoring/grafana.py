@@ -15,7 +15,7 @@ from components.monitoring.dashboards import HOME_FILE, files
 from components.monitoring.metrics import SCRAPE_SECONDS
 from components.monitoring.parts import PORTS, address
 from components.monitoring.rules import Watched
-from components.monitoring.workload import Place, Workload, http_probe
+from components.monitoring.workload import Place, Workload, config_volume, http_probe, secret_volume
 from operations import versions
 from operations.logs import log_stream
 from operations.monitoring import SIZES, Part, SignIn
@@ -365,10 +365,8 @@ def _volumes(
                 items=[core.KeyToPathArgs(key=key, path=path) for key, path in CONFIG_FILES.items()],
             ),
         ),
-        core.VolumeArgs(name="dashboards", config_map=core.ConfigMapVolumeSourceArgs(name=dashboards)),
-        core.VolumeArgs(
-            name="secrets", secret=core.SecretVolumeSourceArgs(secret_name=secrets, default_mode=0o440)
-        ),
+        config_volume("dashboards", dashboards),
+        secret_volume("secrets", secrets),
         core.VolumeArgs(name="data", empty_dir=core.EmptyDirVolumeSourceArgs(size_limit="1Gi")),
         core.VolumeArgs(name="tmp", empty_dir=core.EmptyDirVolumeSourceArgs(size_limit="64Mi")),
     ]

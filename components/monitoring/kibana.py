@@ -13,7 +13,14 @@ import pulumi_random as random
 from components import hardening
 from components.monitoring.access import ElasticsearchAccess
 from components.monitoring.parts import PORTS
-from components.monitoring.workload import Place, Workload, http_probe, tcp_probe
+from components.monitoring.workload import (
+    Place,
+    Workload,
+    config_volume,
+    http_probe,
+    secret_volume,
+    tcp_probe,
+)
 from operations import versions
 from operations.monitoring import SIZES, Part
 
@@ -170,9 +177,7 @@ def _secrets(given: Mapping[str, str]) -> str:
 
 def _volumes(config: pulumi.Input[str], secrets: pulumi.Input[str]) -> list[core.VolumeArgs]:
     return [
-        core.VolumeArgs(name="config", config_map=core.ConfigMapVolumeSourceArgs(name=config)),
-        core.VolumeArgs(
-            name="secrets", secret=core.SecretVolumeSourceArgs(secret_name=secrets, default_mode=0o440)
-        ),
+        config_volume("config", config),
+        secret_volume("secrets", secrets),
         *(core.VolumeArgs(name=name, empty_dir=core.EmptyDirVolumeSourceArgs()) for name in WRITTEN),
     ]

@@ -11,7 +11,7 @@ import pulumi_kubernetes as kubernetes
 from components import hardening
 from components.monitoring.access import ElasticsearchAccess
 from components.monitoring.housekeeping import Housekeeping, HousekeepingArgs
-from components.monitoring.workload import Place
+from components.monitoring.workload import Place, secret_volume
 from operations import versions
 from operations.logs import seconds
 from operations.monitoring import LOG_SWEEP, NAMESPACE
@@ -99,11 +99,8 @@ class LogSweep(pulumi.ComponentResource):
                 user=USER,
                 command=command(access.url, args.stream, args.retention),
                 reads={
-                    SECRETS_PATH: core.VolumeArgs(
-                        name="secrets",
-                        secret=core.SecretVolumeSourceArgs(
-                            secret_name=secret.metadata.name, default_mode=0o440
-                        ),
+                    SECRETS_PATH: secret_volume(
+                        "secrets", secret.metadata.apply(lambda metadata: str(metadata.name))
                     )
                 },
                 after=[args.after],

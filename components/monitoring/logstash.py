@@ -14,7 +14,15 @@ from components import hardening
 from components.monitoring.access import ElasticsearchAccess
 from components.monitoring.certificates import KeyPair
 from components.monitoring.parts import PORTS
-from components.monitoring.workload import Place, Workload, http_probe, of_pod, tcp_probe
+from components.monitoring.workload import (
+    Place,
+    Workload,
+    config_volume,
+    http_probe,
+    of_pod,
+    secret_volume,
+    tcp_probe,
+)
 from operations import logs, versions
 from operations.monitoring import SIZES, Part
 from operations.naming import APPLICATION
@@ -284,21 +292,10 @@ class Logstash(Workload):
 
 
 def _volumes(config: pulumi.Input[str], secrets: pulumi.Input[str]) -> list[core.VolumeArgs]:
-    def given(name: str, file: str) -> core.VolumeArgs:
-        items = [core.KeyToPathArgs(key=file, path=file)]
-        return core.VolumeArgs(name=name, config_map=core.ConfigMapVolumeSourceArgs(name=config, items=items))
-
     files = ("tls.crt", "tls.key", "ca.crt", "elasticsearch-ca.crt")
     return [
-        given("config", "logstash.yml"),
-        given("pipeline", "logs.conf"),
-        core.VolumeArgs(
-            name="certificates",
-            secret=core.SecretVolumeSourceArgs(
-                secret_name=secrets,
-                items=[core.KeyToPathArgs(key=file, path=file) for file in files],
-                default_mode=0o440,
-            ),
-        ),
+        config_volume("config", config, "logstash.yml"),
+        config_volume("pipeline", config, "logs.conf"),
+        secret_volume("certificates", secrets, *files),
         core.VolumeArgs(name="tmp", empty_dir=core.EmptyDirVolumeSourceArgs()),
     ]

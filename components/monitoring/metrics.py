@@ -10,9 +10,9 @@ import pulumi
 import pulumi_kubernetes as kubernetes
 
 from components import hardening
-from components.monitoring.parts import PORTS, address
-from components.monitoring.rules import Watched, rule_file
-from components.monitoring.workload import Place, Workload, http_probe, to_api_server
+from components.monitoring.parts import KUBELET_PORT, PORTS, address
+from components.monitoring.rules import STATE_METRICS, Watched, rule_file
+from components.monitoring.workload import Place, Workload, config_volume, http_probe, to_api_server
 from operations import versions
 from operations.monitoring import SIZES, Part
 
@@ -23,11 +23,7 @@ networking = kubernetes.networking.v1
 rbac = kubernetes.rbac.v1
 
 NODE_EXPORTER_PORT: Final = 9100
-KUBELET_PORT: Final = 10250
 STATE_METRICS_PORT: Final = 8080
-STATE_METRICS: Final = "kube-state-metrics"
-"""Namespace and Service of the EKS add-on of that name.
-Source: https://docs.aws.amazon.com/eks/latest/userguide/community-addons.html"""
 
 EKS_METRICS: Final = "metrics.eks.amazonaws.com"
 """The API group by which the API server relays what the rest of the control plane tells, from Kubernetes 1.28 on."""
@@ -297,7 +293,7 @@ class Prometheus(Workload):
         self.disruption_budget()
         server = self.stateful_set(
             [self._container()],
-            [core.VolumeArgs(name="config", config_map=core.ConfigMapVolumeSourceArgs(name=config))],
+            [config_volume("config", config)],
             headless=headless,
             replicas=args.watched.replicas[Part.PROMETHEUS],
             user=USER,

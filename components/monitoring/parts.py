@@ -44,6 +44,10 @@ PORTS: Final[Mapping[Part, Mapping[str, int]]] = MappingProxyType(
 """The ports that each part listens on, by the name they have in its Service."""
 
 
+KUBELET_PORT: Final = 10250
+"""Of every node's kubelet."""
+
+
 @dataclass(frozen=True)
 class Flow:
     """Connections from every pod of `source` to the named port of `target`."""

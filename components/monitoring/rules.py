@@ -387,6 +387,8 @@ NODE_DOWN: Final = Alert(
 # --- monitoring ----------------------------------------------------------------------------------------------------
 
 STATE_METRICS: Final = "kube-state-metrics"
+"""The EKS add-on, its namespace, its Service, and the job that scrapes it.
+Source: https://docs.aws.amazon.com/eks/latest/userguide/community-addons.html"""
 
 PART_IMPACT: Final[Mapping[Part, str]] = MappingProxyType(
     {

@@ -24,7 +24,7 @@ from components import hardening
 from components.monitoring.access import ElasticsearchAccess
 from components.monitoring.housekeeping import Housekeeping, HousekeepingArgs
 from components.monitoring.parts import PORTS, address
-from components.monitoring.workload import Place, Workload, http_probe
+from components.monitoring.workload import Place, Workload, config_volume, http_probe, secret_volume
 from operations import versions
 from operations.monitoring import INDEX_CLEANER, SIZES, Part, TraceStorage
 
@@ -193,8 +193,8 @@ class Jaeger(Workload):
         password = None if access is None else self.secret({"password": access.password})
         config = self.config(_files(access, args.index_replicas))
         volumes = [
-            _config_volume(config),
-            *([] if password is None else [_secret_volume(password)]),
+            config_volume("config", config),
+            *([] if password is None else [secret_volume("secrets", password)]),
         ]
         deployment = self.deployment([self._container(volumes)], volumes, replicas=args.replicas, user=USER)
         if access is not None and password is not None:
@@ -260,7 +260,7 @@ class Jaeger(Workload):
                         ),
                     )
                 ],
-                reads={CONFIG_PATH: _config_volume(config)},
+                reads={CONFIG_PATH: config_volume("config", config)},
                 after=self.after,
             ),
             opts=pulumi.ResourceOptions(parent=self),
@@ -278,13 +278,3 @@ def _files(
         return {"jaeger.json": json.dumps(config, indent=2), "ca.crt": ca}
 
     return access.ca.apply(with_ca)
-
-
-def _config_volume(config: pulumi.Output[str]) -> core.VolumeArgs:
-    return core.VolumeArgs(name="config", config_map=core.ConfigMapVolumeSourceArgs(name=config))
-
-
-def _secret_volume(secret: pulumi.Output[str]) -> core.VolumeArgs:
-    return core.VolumeArgs(
-        name="secrets", secret=core.SecretVolumeSourceArgs(secret_name=secret, default_mode=0o440)
-    )

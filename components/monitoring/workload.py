@@ -458,6 +458,25 @@ def of_pod(name: str, field: str) -> core.EnvVarArgs:
     )
 
 
+def config_volume(name: str, config: pulumi.Input[str], *files: str) -> core.VolumeArgs:
+    """A volume of the named files of a ConfigMap, or of all of them."""
+    return core.VolumeArgs(
+        name=name, config_map=core.ConfigMapVolumeSourceArgs(name=config, items=_items(files))
+    )
+
+
+def secret_volume(name: str, secret: pulumi.Input[str], *files: str) -> core.VolumeArgs:
+    """A volume of the named files of a Secret, or of all of them, which the pod's group may read."""
+    return core.VolumeArgs(
+        name=name,
+        secret=core.SecretVolumeSourceArgs(secret_name=secret, items=_items(files), default_mode=0o440),
+    )
+
+
+def _items(files: Sequence[str]) -> list[core.KeyToPathArgs] | None:
+    return [core.KeyToPathArgs(key=file, path=file) for file in files] or None
+
+
 def _ports(part: Part, port: str) -> list[networking.NetworkPolicyPortArgs]:
     protocols = ("TCP", "UDP") if port == "gossip" else ("TCP",)
     return [
