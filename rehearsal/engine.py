@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import runpy
+import shutil
 import signal
 import sys
 import time
@@ -121,8 +122,12 @@ class Engine:
 
     def _install_plugin(self, plugin: Plugin) -> None:
         installed = self.directory / "engine" / "home" / "plugins" / plugin.folder
+        if plugin.official == installed:  # installed by this process already: its own environment says so
+            return
         if plugin.name == "kubernetes" and plugin.official.is_dir():
             installed.parent.mkdir(parents=True, exist_ok=True)
+            if not installed.is_symlink():  # it was not there the last time
+                shutil.rmtree(installed, ignore_errors=True)
             _link(installed, plugin.official)
             return
         if installed.is_symlink():  # the official plugin was there once, and is no more
