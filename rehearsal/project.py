@@ -71,8 +71,7 @@ class Project:
 
     def region(self, stack: str) -> str:
         """The AWS region of a stack: ``aws:region`` of its file."""
-        config = cast("dict[str, Any]", _mapping(self.stack_file(stack)).get("config") or {})
-        return str(config.get("aws:region", "us-east-1"))
+        return str(_config(_mapping(self.stack_file(stack))).get("aws:region", "us-east-1"))
 
     def secret_keys(self, stack: str) -> tuple[str, ...]:
         """Secrets that a stack wants and no stack file carries: ``[tool.rehearsal.secrets]`` of pyproject.toml.
@@ -89,6 +88,9 @@ class Project:
     def copy_to(self, directory: Path, stack: str, passphrase: str) -> dict[str, str]:
         """Write the project files that the engine reads into ``directory``; the program itself stays where it is.
 
+        What somebody has changed in an earlier copy, as a rollout changes the release, stays there until the committed
+        file says something else under the same key.
+
         Args:
             directory: the work directory of the engine.
             stack: the stack whose file is copied.
@@ -99,26 +101,46 @@ class Project:
             The made-up secrets by configuration key. The engine encrypts them into the copy.
         """
         settings = _mapping(self.stack_file(stack))
-        config = cast("dict[str, Any]", settings.get("config") or {})
+        config = _config(settings)
         encrypted = [key for key, value in config.items() if isinstance(value, dict) and "secure" in value]
         secrets = {
             key: _made_up(passphrase, key) for key in dict.fromkeys([*self.secret_keys(stack), *encrypted])
         }
 
         directory.mkdir(parents=True, exist_ok=True)
-        target = directory / f"Pulumi.{stack}.yaml"
-        salt = _mapping(target).get("encryptionsalt") if target.is_file() else None
+        target, copied = directory / f"Pulumi.{stack}.yaml", directory / f".Pulumi.{stack}.yaml"
+        earlier = _mapping(target) if target.is_file() else {}
+        plain = {key: value for key, value in config.items() if key not in secrets}
+        moved = _moved(
+            before=_config(_mapping(copied)) if copied.is_file() else {}, since=_config(earlier), now=plain
+        )
         copy = {key: value for key, value in settings.items() if key not in ENCRYPTION_KEYS}
-        copy["config"] = {key: value for key, value in config.items() if key not in secrets}
-        if salt is not None:
+        copy["config"] = plain | moved
+        if (salt := earlier.get("encryptionsalt")) is not None:
             copy["encryptionsalt"] = salt
         target.write_text(yaml.safe_dump(copy, sort_keys=False))
+        copied.write_text(
+            yaml.safe_dump({"config": plain})
+        )  # last: killed before, it makes nothing seem changed
         (directory / "Pulumi.yaml").write_bytes((self.root / "Pulumi.yaml").read_bytes())
         return secrets
 
 
 def _made_up(passphrase: str, key: str) -> str:
     return hmac.new(passphrase.encode(), key.encode(), hashlib.sha256).hexdigest()
+
+
+def _config(settings: dict[str, Any]) -> dict[str, Any]:
+    return cast("dict[str, Any]", settings.get("config") or {})
+
+
+def _moved(*, before: dict[str, Any], since: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    """What a copy says since it was made, of all that its original still says as it did."""
+    return {
+        key: since[key]
+        for key in now
+        if key in since and now[key] == before.get(key) and since[key] != before[key]
+    }
 
 
 def _mapping(path: Path) -> dict[str, Any]:

@@ -163,13 +163,8 @@ class Rehearsal:
         return latest.get("resources") or []
 
     @contextmanager
-    def entered(self, *, as_it_stands: bool = False) -> Generator[auto.Stack]:
-        """Everything in place for the engine: tools, control plane, plugins, project files, secrets; the stack is ours alone.
-
-        Args:
-            as_it_stands: leave the copied project files of a stack that is up as they are. A rollout has moved the
-                release on from what the committed file says.
-        """
+    def entered(self) -> Generator[auto.Stack]:
+        """Everything in place for the engine: tools, control plane, plugins, project files, secrets; the stack is ours alone."""
         self.project.stack_file(self.stack)
         with only_one(self._lock, self.stack):
             tools = ensure(ToolSet.PULUMI, ToolSet.KUBERNETES, ToolSet.KWOK, console=self.console)
@@ -178,7 +173,7 @@ class Rehearsal:
                 plane.start()
             passphrase = self._passphrase()
             work = self.directory / "project"
-            made_up = {} if as_it_stands else self.project.copy_to(work, self.stack, passphrase.read_text())
+            made_up = self.project.copy_to(work, self.stack, passphrase.read_text())
             engine = Engine(self.directory, tools["pulumi"], work, plane.directory / "token")
             engine.install(world=_world(plane), passphrase=passphrase)
             stack = engine.stack(self.stack, self.project.name, self.project.program)

@@ -205,7 +205,7 @@ class Engine:
         )
 
     def resources(self) -> list[Resource]:
-        """Return the stack's state, secrets encrypted.
+        """Return the stack's state. Its secrets are in it, each marked as one: nothing of it is to be shown whole.
 
         Raises:
             UpdateFailed: it cannot be read.

@@ -49,14 +49,18 @@ def summary(record: Record) -> str:
     report, plan = action.report, record.state.plan
     took = _span(report.ended - report.started)
     budget = "" if plan.budget is None else f" of {plan.budget.total_seconds():.1f} s allowed"
-    return "\n".join(
-        [
-            f"{plan.version} in {plan.slot}: {report.outcome} after {took}.",
-            f"All traffic is on {report.slot}, which runs {report.version}.",
-            f"Why: {report.why}",
-            f"Error budget spent: {report.spent.total_seconds():.1f} s of a total outage{budget}.",
-        ]
-    )
+    lines = [
+        f"{plan.version} in {plan.slot}: {report.outcome} after {took}.",
+        f"All traffic is on {report.slot}, which runs {report.version}.",
+        f"Why: {report.why}",
+        f"Error budget spent: {report.spent.total_seconds():.1f} s of a total outage{budget}.",
+    ]
+    if report.left_in_full is not None:
+        lines.append(
+            f"{report.slot.other} still runs in full: {report.left_in_full}. When that is mended, take `capacity` out of "
+            f"{report.slot.other} in the stack file and bring the stack up."
+        )
+    return "\n".join(lines)
 
 
 def _span(span: timedelta) -> str:

@@ -33,6 +33,8 @@ class Report(Model):
     """What the new slot spent of the error budget, as time of a total outage."""
     why: str
     """Why it was rolled back; else why it was started."""
+    left_in_full: str | None
+    """Why the other slot was not scaled down; None where it was left to its standby."""
 
 
 class _Action(Model):

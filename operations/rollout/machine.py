@@ -35,7 +35,7 @@ from operations.rollout.events import (
     Rollback,
 )
 from operations.rollout.gate import Result
-from operations.rollout.plan import STARTUP_LIMIT, Plan
+from operations.rollout.plan import SCALE_ATTEMPTS, STARTUP_LIMIT, Plan
 from operations.rollout.state import MACHINE, Clocks, Direction, Stage, State
 from operations.slots import WHOLE
 
@@ -159,8 +159,11 @@ def _failed(state: State, at: datetime, reason: str) -> State:
             return _within_limits(held, at, reason)
         case Stage.VERIFY | Stage.CONFIRM if not up:
             return _enter(state, Stage.MOVE, at, MACHINE, reason, attempts=state.attempts + 1)
-        case Stage.SCALE:
+        case Stage.SCALE if state.attempts + 1 < SCALE_ATTEMPTS:
             return _enter(state, Stage.SCALE, at, MACHINE, reason, attempts=state.attempts + 1)
+        case Stage.SCALE:
+            left = state.having(paid_until=None, left_in_full=reason)
+            return _enter(left, Stage.DONE, at, MACHINE, f"{state.target.other} is left in full: {reason}")
         case _ if up:
             return _back(state, at, MACHINE, reason)
         case _:
@@ -254,7 +257,7 @@ def _within_limits(state: State, at: datetime, why: str) -> State:
 def _back(state: State, at: datetime, who: str, why: str) -> State:
     """All traffic to the old slot: at once while it stands in full, else as soon as it does again."""
     stands = state.stage not in {Stage.SCALE, Stage.DONE} or state.plan.standby is Standby.FULL
-    turned = state.having(direction=Direction.BACK, paused=False)
+    turned = state.having(direction=Direction.BACK, paused=False, left_in_full=None)
     return _enter(turned, Stage.MOVE if stands else Stage.PREPARE, at, who, why)
 
 
@@ -301,4 +304,5 @@ def _report(state: State) -> Report:
         ended=state.since,
         spent=state.spent,
         why=(turn or state.history[0]).why,
+        left_in_full=state.left_in_full,
     )

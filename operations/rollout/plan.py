@@ -34,6 +34,14 @@ STARTUP_LIMIT: Final = timedelta(minutes=10)
 Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#progress-deadline-seconds"""
 
 
+FORGIVEN_GAPS: Final = 2
+"""Of unwatched time, what every limit leaves room for, at any speed: whoever looks away once is not taken back for it."""
+
+SCALE_ATTEMPTS: Final = 12
+"""How often the slot that lost its weight is tried to be scaled down before it is left as it is. With the driver's waits
+between them that is ten minutes; traffic does not wait for it, and a job must end."""
+
+
 class Plan(Model):
     """Which version goes to which slot, and how."""
 
@@ -110,9 +118,12 @@ class Plan(Model):
     @property
     def warning_limit(self) -> timedelta:
         """How long warnings may hold a phase, in all."""
-        return WARNING_LIMIT / self.speed
+        return self._hastened(WARNING_LIMIT)
 
     @property
     def blind_limit(self) -> timedelta:
         """How long inconclusive evaluations may hold a phase, in all."""
-        return BLIND_LIMIT / self.speed
+        return self._hastened(BLIND_LIMIT)
+
+    def _hastened(self, limit: timedelta) -> timedelta:
+        return max(limit / self.speed, self.longest_gap * FORGIVEN_GAPS)

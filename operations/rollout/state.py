@@ -123,6 +123,8 @@ class State(Model):
     """When the last pause, resume or promotion was said."""
     attempts: int = 0
     """How often the action under way has failed; the driver waits longer with each."""
+    left_in_full: str | None = None
+    """Why the slot that lost its weight was not scaled down in the end; None where it was, or is not yet."""
     history: tuple[Entry, ...]
 
     @property

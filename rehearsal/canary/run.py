@@ -27,8 +27,8 @@ WARM_UP_SCRAPES = 4
 """Scrapes that pass from when the driver watches the new slot at a weight to when it misbehaves."""
 
 LEAST_EVALUATION_SECONDS = 5.0
-"""Between two evaluations of the gates. What the driver misses three times is time in which nobody watched, and each time
-it writes its journal it is away for as long as an update of the engine takes: twelve seconds on two busy cores."""
+"""Between two evaluations of the gates. What the driver misses three times is time in which nobody watched; two cores that
+an update of the journal keeps busy meanwhile still keep this."""
 
 LONGEST_HOURS = 4.0
 """Twice the ladder of the operations page and what may hold it, before the division by the speed."""
@@ -96,7 +96,7 @@ def rehearse(rehearsal: Rehearsal, fault: Fault, speed: int) -> Story:
     state = StateFile(rehearsal.checkpoint)
     if not state.outputs():
         rehearsal.up()
-    with rehearsal.entered(as_it_stands=True) as stack:
+    with rehearsal.entered() as stack:
         folder = rehearsal.directory / "canary"
         folder.mkdir(exist_ok=True)
         plane = rehearsal.plane({})

@@ -143,10 +143,17 @@ def test_a_slot_has_10_minutes_to_become_healthy_and_must_be_so_at_once_before_e
 
 
 def test_a_rehearsal_divides_bakes_and_limits_by_its_speed() -> None:
-    hurried = plan(speed=60)
+    hurried = plan(interval=SECOND, speed=60)
 
     assert [phase.bake for phase in hurried.phases] == [15 * SECOND, 30 * SECOND, 60 * SECOND, 0 * SECOND]
     assert (hurried.warning_limit, hurried.blind_limit) == (15 * SECOND, 10 * SECOND)
+
+
+def test_at_any_speed_the_limits_forgive_a_driver_that_looked_away_once() -> None:
+    hurried = plan(interval=5 * SECOND, speed=600)
+
+    assert hurried.longest_gap == 15 * SECOND
+    assert hurried.warning_limit == hurried.blind_limit == 30 * SECOND
 
 
 def test_no_rollout_starts_while_traffic_is_shared() -> None:
@@ -319,6 +326,21 @@ def test_a_scaling_down_that_fails_is_tried_again_and_takes_nothing_back() -> No
     world.hear(Failed(at=world.now, step=world.state.step, reason="throttled"))
 
     assert at_end(world) == (Outcome.COMPLETED, [5, 25, 50, 100])
+
+
+def test_a_scaling_down_that_never_works_ends_the_rollout_and_is_told() -> None:
+    world = World.of(plan(standby=Standby.WARM)).run(lambda world: world.state.stage is Stage.SCALE)
+    for attempt in range(1, 12):
+        world.hear(Blocked(at=world.now, step=world.state.step, reason="also + aws:s3:Bucket"))
+        assert (world.state.stage, world.state.attempts) == (Stage.SCALE, attempt)
+    world.hear(Failed(at=world.now, step=world.state.step, reason="throttled"))
+
+    assert at_end(world) == (Outcome.COMPLETED, [5, 25, 50, 100])
+    assert world.report.left_in_full == "throttled"
+    assert world.state.history[-1].why == "blue is left in full: throttled"
+    world.hear(Rollback(at=world.now + minutes(1), who="ada", reason="enough"))
+    assert at_end(world)[0] is Outcome.ROLLED_BACK
+    assert world.report.left_in_full is None
 
 
 def test_a_move_that_would_change_more_than_weights_is_held_at_the_weights_in_force_and_watched() -> None:

@@ -83,3 +83,30 @@ def test_the_committed_files_are_left_as_they_are(root: Path, tmp_path: Path) ->
 def test_a_stack_gets_the_secrets_of_every_stack_and_its_own(root: Path) -> None:
     assert Project(root).secret_keys("dev") == ("secrets:key",)
     assert Project(root).secret_keys("live") == ("secrets:key", "secrets:live")
+
+
+def _changed(copy: Path, replicas: int) -> None:
+    document = yaml.safe_load(copy.read_text())
+    document["config"]["quikapp:sizing"] = {"replicas": {"min": replicas, "max": replicas}}
+    copy.write_text(yaml.safe_dump(document))
+
+
+def test_what_a_rollout_changed_in_the_copy_stays_until_the_committed_file_changes_it(
+    root: Path, tmp_path: Path
+) -> None:
+    project, copy = Project(root), tmp_path / "copy" / "Pulumi.dev.yaml"
+
+    def sizing() -> object:
+        project.copy_to(copy.parent, "dev", "passphrase")
+        return yaml.safe_load(copy.read_text())["config"]["quikapp:sizing"]["replicas"]
+
+    assert sizing() == {"min": 1, "max": 2}
+    _changed(copy, 7)
+    for _ in range(2):
+        assert sizing() == {"min": 7, "max": 7}
+    committed = root / "Pulumi.dev.yaml"
+    committed.write_text(committed.read_text().replace("eu-west-1", "eu-west-2"))
+    assert sizing() == {"min": 7, "max": 7}
+    assert yaml.safe_load(copy.read_text())["config"]["aws:region"] == "eu-west-2"
+    committed.write_text(committed.read_text().replace("max: 2", "max: 3"))
+    assert sizing() == {"min": 1, "max": 3}

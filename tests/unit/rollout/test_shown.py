@@ -78,6 +78,14 @@ def test_the_report_says_how_it_ended_why_and_what_it_cost() -> None:
     assert "of 13.0 s allowed" in text
 
 
+def test_the_report_says_what_was_left_to_do() -> None:
+    record = ended().record
+    assert "in full" not in summary(record)
+    left = record.state.model_copy(update={"left_in_full": "throttled"})
+    text = summary(record.model_copy(update={"state": left}))
+    assert "blue still runs in full: throttled. When that is mended, take `capacity` out of blue" in text
+
+
 def test_the_status_is_plain_data() -> None:
     told = status("live", ended().record, START)["rollout"]
     assert (told["version"], told["slot"], told["outcome"], told["driver"]) == (
