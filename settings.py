@@ -21,10 +21,14 @@ from operations.faults import Fault, show
 from operations.model import Model
 from operations.monitoring import Monitoring
 from operations.services import Service
+from operations.state import StateFacts
+from operations.state import breaches as state_breaches
 
 FACTS: Final = "quikapp:"
 SECRETS: Final = "secrets:"
 REGION: Final = "aws:region"
+STATE: Final = "quikapp-state:backend"
+"""The one group of `bootstrap/`, which declares where Pulumi's own state lies."""
 STACK: Final = "stack"
 
 KEYS: Final[Mapping[str, str]] = MappingProxyType(
@@ -93,13 +97,52 @@ def load() -> Settings:
     Raises:
         SettingsError: the stack file has faults.
     """
-    config = {key: str(value) for key, value in {**runtime.get_config_env(), **runtime.CONFIG.get()}.items()}
+    config = _configuration()
     secret_keys = {*runtime.get_config_secret_keys_env(), *filter(runtime.is_config_secret, config)}
     facts = parse(pulumi.get_stack(), config, secret_keys)
     store = pulumi.Config(SECRETS.removesuffix(":"))
     return Settings(
         facts, MappingProxyType({name: store.require_secret(name) for name in sorted(facts.secrets)})
     )
+
+
+def load_state() -> tuple[str, StateFacts]:
+    """Return the region of the selected stack of `bootstrap/`, and the home of the state that it declares there.
+
+    Raises:
+        SettingsError: the stack file has faults.
+    """
+    return parse_state(pulumi.get_stack(), _configuration())
+
+
+def parse_state(stack: str, config: Mapping[str, str]) -> tuple[str, StateFacts]:
+    """Return the region and the home of the state that a configuration of `bootstrap/` states; see `parse`.
+
+    Raises:
+        SettingsError: with every fault that can be seen at once.
+    """
+    faults: list[Fault] = []
+    region, facts = "", None
+    try:
+        region = str(_ADAPTERS["region"].validate_python(config.get(REGION, "")))
+    except ValidationError as refusal:
+        faults.extend(_faults(REGION, str, refusal) if REGION in config else [Fault(REGION, "is missing")])
+    try:
+        facts = StateFacts.model_validate_json(config.get(STATE, "").encode(), by_alias=True, by_name=False)
+    except ValidationError as refusal:
+        faults.extend(
+            _faults(STATE, StateFacts, refusal) if STATE in config else [Fault(STATE, "is missing")]
+        )
+    prefix = STATE.partition(":")[0]
+    for key in config:
+        if key.startswith(f"{prefix}:") and key != STATE:
+            name = key.removeprefix(f"{prefix}:")
+            faults.append(Fault(f"{prefix}:{_name(name)}", f"is no known key{_near(name, ['backend'])}"))
+    if facts is not None:
+        faults.extend(state_breaches(region, facts))
+    if faults or facts is None:
+        raise SettingsError(stack, sorted(faults, key=lambda fault: (fault.key, fault.message)))
+    return region, facts
 
 
 def parse(stack: str, config: Mapping[str, str], secret_keys: Set[str]) -> EnvironmentFacts:
@@ -144,6 +187,11 @@ def parse(stack: str, config: Mapping[str, str], secret_keys: Set[str]) -> Envir
     if faults:
         raise SettingsError(stack, sorted(faults, key=_place))
     return EnvironmentFacts(**known)
+
+
+def _configuration() -> dict[str, str]:
+    """Return all configuration by full key, objects as JSON."""
+    return {key: str(value) for key, value in {**runtime.get_config_env(), **runtime.CONFIG.get()}.items()}
 
 
 def _secret_faults(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from enum import StrEnum, unique
+from typing import Final, Literal
 
 import pulumi
 import pulumi_aws as aws
@@ -35,9 +36,55 @@ class Delivery:
     """Keys it may write, with `*` for what it chooses itself."""
 
 
+@unique
+class Lock(StrEnum):
+    """How firmly S3 Object Lock holds a version until its time is over; what is written and deleted later is free.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
+    """
+
+    NONE = "none"
+    """Whoever may delete a version can."""
+    GOVERNANCE = "governance"
+    """Whoever has `s3:BypassGovernanceRetention` can."""
+    COMPLIANCE = "compliance"
+    """Nobody can, the account's root and AWS included, and nobody shortens the time."""
+
+    def until(self, days: int) -> ObjectLock | None:
+        """The lock of every new version for so many days from its creation; None is no lock."""
+        match self:
+            case Lock.NONE:
+                return None
+            case Lock.GOVERNANCE:
+                return ObjectLock(mode="GOVERNANCE", days=days)
+            case Lock.COMPLIANCE:
+                return ObjectLock(mode="COMPLIANCE", days=days)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectLock:
+    """The lock that every version of a bucket gets.
+
+    Raises:
+        ValueError: it does not last for at least one day.
+    """
+
+    mode: Literal["GOVERNANCE", "COMPLIANCE"]
+    days: int
+    """Days that a version is locked, counted from its creation."""
+
+    def __post_init__(self) -> None:
+        if self.days < 1:
+            raise ValueError(f"a lock must last for at least 1 day, not {self.days}")
+
+
 @dataclass(frozen=True, kw_only=True)
 class PrivateBucketArgs:
-    """What a bucket is made of."""
+    """What a bucket is made of.
+
+    Raises:
+        ValueError: the bucket is locked and not versioned; a lock holds versions.
+    """
 
     bucket_prefix: str
     """How the bucket's name begins; cut where it leaves no room for a unique end."""
@@ -51,9 +98,15 @@ class PrivateBucketArgs:
     """Rules besides the one for uploads that nobody completed."""
     delivery: Delivery | None = None
     """Who writes from outside the account; None is nobody."""
+    lock: ObjectLock | None = None
+    """What every version is locked with. A bucket has it from its creation or never, and never loses it."""
     protect: bool
-    """Whether the bucket refuses to be destroyed; where not, it goes together with what it holds."""
+    """Whether the bucket refuses to be destroyed; where not, it goes together with what it holds, unless that is locked."""
     tags: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        if self.lock is not None and not self.versioned:
+            raise ValueError("a bucket that is locked must be versioned: a lock holds versions")
 
 
 class PrivateBucket(pulumi.ComponentResource):
@@ -71,7 +124,8 @@ class PrivateBucket(pulumi.ComponentResource):
         bucket = aws.s3.Bucket(
             name,
             bucket_prefix=f"{fit(args.bucket_prefix, BUCKET_NAME_LENGTH.value - _UNIQUE_END - 1)}-",
-            force_destroy=not args.protect,
+            force_destroy=not args.protect and args.lock is None,
+            object_lock_enabled=args.lock is not None,
             region=args.region,
             tags={**args.tags, "Name": name},
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
@@ -97,7 +151,7 @@ class PrivateBucket(pulumi.ComponentResource):
         aws.s3.BucketPolicy(
             f"{name}-policy",
             bucket=bucket.bucket,
-            policy=_policy(bucket.arn, args.delivery),
+            policy=_policy(bucket.arn, args.delivery, keeps_versions=args.lock is not None),
             region=args.region,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[owned]),
         )
@@ -118,6 +172,18 @@ class PrivateBucket(pulumi.ComponentResource):
                 opts=child,
             )
             after.append(versioning)
+        if args.lock is not None:
+            aws.s3.BucketObjectLockConfiguration(
+                f"{name}-lock",
+                bucket=bucket.bucket,
+                rule=aws.s3.BucketObjectLockConfigurationRuleArgs(
+                    default_retention=aws.s3.BucketObjectLockConfigurationRuleDefaultRetentionArgs(
+                        mode=args.lock.mode, days=args.lock.days
+                    )
+                ),
+                region=args.region,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=after),
+            )
         aws.s3.BucketLifecycleConfiguration(
             f"{name}-lifecycle",
             bucket=bucket.bucket,
@@ -177,22 +243,40 @@ def _encryption(
     )
 
 
-def _policy(bucket_arn: pulumi.Input[str], delivery: Delivery | None) -> pulumi.Output[str]:
+def _policy(
+    bucket_arn: pulumi.Input[str], delivery: Delivery | None, *, keeps_versions: bool
+) -> pulumi.Output[str]:
     keys = None if delivery is None else delivery.keys
 
     def document(arn: str, keys: str | None) -> str:
-        tls_only = Statement(
-            effect="Deny",
-            principals={"AWS": ["*"]},
-            actions=["s3:*"],
-            resources=[arn, f"{arn}/*"],
-            conditions={"Bool": {"aws:SecureTransport": "false"}},
-        )
-        if delivery is None:
-            return policy_document(tls_only)
-        writes = Statement(
-            principals={"Service": [delivery.service]}, actions=["s3:PutObject"], resources=[f"{arn}/{keys}"]
-        )
-        return policy_document(tls_only, writes)
+        statements = [
+            Statement(
+                effect="Deny",
+                principals={"AWS": ["*"]},
+                actions=["s3:*"],
+                resources=[arn, f"{arn}/*"],
+                conditions={"Bool": {"aws:SecureTransport": "false"}},
+            )
+        ]
+        if keeps_versions:
+            # A version that outlives its lock still goes by the lifecycle alone, which no policy hinders.
+            # Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lifecycle-mgmt.html
+            statements.append(
+                Statement(
+                    effect="Deny",
+                    principals={"AWS": ["*"]},
+                    actions=["s3:DeleteObjectVersion"],
+                    resources=[f"{arn}/*"],
+                )
+            )
+        if delivery is not None:
+            statements.append(
+                Statement(
+                    principals={"Service": [delivery.service]},
+                    actions=["s3:PutObject"],
+                    resources=[f"{arn}/{keys}"],
+                )
+            )
+        return policy_document(*statements)
 
     return pulumi.Output.all(bucket_arn, keys).apply(lambda made: document(*made))

@@ -1,95 +1,101 @@
-"""The application's database: an Aurora PostgreSQL cluster in one region, restorable to any second of its retention."""
+"""The application's database: Aurora PostgreSQL, restorable to any second of its retention, and in two regions where the
+environment has recovery objectives."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Final
 
 import pulumi
 import pulumi_aws as aws
 
-from components.policies import Arn, log_key_policy, trust_policy
-from operations.limits import DATABASE_CLUSTER_NAME_LENGTH, ROLE_NAME_LENGTH
-from operations.metrics import LATENCY_P99
+from components.administrator.administrator import Administrator, AdministratorArgs, log_group_name
+from components.aurora import (
+    Aurora,
+    AuroraArgs,
+    FromAddresses,
+    FromSecurityGroup,
+    OwnDatabase,
+    Provisioned,
+    Replica,
+    Serverless,
+    Size,
+)
+from operations.limits import DATABASE_CLUSTER_NAME_LENGTH, GLOBAL_DATABASE_INSTANCES, RECOVERY_POINT_MINIMUM
 from operations.naming import join
+from operations.recovery import Site
 from operations.versions import AURORA_POSTGRESQL
 
-PORT: Final = 5432
+__all__ = ["Database", "DatabaseArgs", "DatabaseSite", "Provisioned", "RecoverySiteArgs", "Serverless"]
 
-ADMINISTRATOR: Final = "operations"
-"""The user that owns the database. RDS makes its password, rotates it and keeps it in Secrets Manager; services sign in
-as users of their own, with tokens of IAM."""
+RECOVERY_POINT_PARAMETER: Final = "rds.global_db_rpo"
+"""Seconds, 20 to 2,147,483,647; it takes effect without a restart.
 
-BACKUP_WINDOW: Final = "01:00-02:00"
-"""When the daily snapshot is taken, UTC; continuous backup knows no window."""
-
-MAINTENANCE_START: Final = datetime(2000, 1, 2, 3)
-"""03:00 UTC of a Sunday: the date means nothing else."""
-
-MAINTENANCE_LENGTH: Final = timedelta(minutes=30)
-"""The shortest window that RDS takes. Each instance has one of its own, so no two are restarted at the same time.
-
-Source: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_UpgradeDBInstance.Maintenance.html
+It lies in the writing cluster's parameter group alone. While every other cluster is further behind than this, the writer's
+commits wait. A cluster that has just taken over has nobody behind it, so it must not have the parameter before the other one is
+back, or it would commit nothing. No major upgrade is possible while it is set.
+Sources: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-disaster-recovery.html ("Managing
+RPOs"), https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-upgrade.html
 """
 
-INSIGHTS_RETENTION_DAYS: Final = 7
-"""Days that Database Insights keeps its measurements; seven are free of charge.
+CHANGED_BY_AURORA: Final = ("replicationSourceIdentifier", "engineVersion")
+"""Of a cluster in a global database. Aurora sets the source when a role changes; the provider would take the program's silence as
+the wish to promote the cluster. The version is the global database's, which upgrades its clusters in the order that Aurora demands.
 
-Source: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_DatabaseInsights.html
+Sources: https://github.com/hashicorp/terraform-provider-aws/blob/main/internal/service/rds/cluster.go (resourceClusterUpdate),
+https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/rds_global_cluster
 """
 
-ENHANCED_MONITORING_SECONDS: Final = 60
-"""Time between two measurements of an instance's operating system."""
-
-SLOW_STATEMENT_MILLISECONDS: Final = round(LATENCY_P99.critical * 1000)
-"""Statements that take this long are logged: alone they make the API's latency critical."""
-
-PARAMETERS: Final[Mapping[str, str]] = {
-    "rds.force_ssl": "1",
-    "log_connections": "1",
-    "log_disconnections": "1",
-    "log_lock_waits": "1",
-    "log_min_duration_statement": str(SLOW_STATEMENT_MILLISECONDS),
-    "log_statement": "ddl",
-}
-"""Parameters of the cluster that differ from Aurora's own; none needs a restart.
-
-Source: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_LogAccess.Concepts.PostgreSQL.Query_Logging.html
-"""
-
-KEY_DELETION_DAYS: Final = 30
-"""Days in which the deletion of the key can be taken back, as many as KMS allows: without its key, data are lost."""
+CHANGED_BY_JOINING: Final = "globalClusterIdentifier"
+"""Of the cluster that a global database was made from: it is a member, and the program never said so. The provider would take
+the silence as the wish to leave (same sources)."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Provisioned:
-    """Instances of a fixed size."""
-
-    instance_class: str
-    """Such as `db.r8g.large`."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Serverless:
-    """Instances that grow and shrink with the load, in Aurora capacity units of about 2 GiB of memory.
+class RecoverySiteArgs:
+    """The second region of a database.
 
     Raises:
-        ValueError: the capacities are not a range.
+        ValueError: there are no or too many instances, or no zone to put them in, the recovery point is below what RDS takes, or
+            not every zone has its private range.
     """
 
-    min_acu: float
-    """Capacity that is always there, in steps of one half."""
-    max_acu: float
-    """Capacity at most, 1 to 256 in steps of one half."""
+    region: str
+    """AWS region, such as `eu-central-1`; another one than the database's own."""
+    zones: Sequence[str]
+    """Full names of the zones over which the instances are spread, such as `eu-central-1a`."""
+    vpc_id: pulumi.Input[str]
+    subnet_ids: Sequence[pulumi.Input[str]]
+    """Private subnets, one in each of the zones."""
+    private_cidrs: Sequence[str]
+    """Addresses of these subnets, in the order of the zones: from there connections come, and from nowhere else. Nothing is
+    there until the application is built anew in this region; then its pods are."""
+    instances: int
+    """Of the same size as those at home; 1 to 15. One is enough to take over."""
+    recovery_point_seconds: int
+    """The writer's commits wait while this region is further behind; at least 20."""
+    writer: Site = Site.HOME
+    """Where the writer is. It follows a switchover or failover and causes none: nothing of either cluster changes by it
+    but the parameter that bounds the recovery point. After a failover it is changed when the lost region's cluster is back."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.min_acu <= self.max_acu:
-            raise ValueError(f"{self.min_acu:g} to {self.max_acu:g} ACUs are no range")
-
-
-Size = Provisioned | Serverless
+        if not 1 <= self.instances <= GLOBAL_DATABASE_INSTANCES.value:
+            raise ValueError(
+                f"a recovery region has 1 to {GLOBAL_DATABASE_INSTANCES.value} instances, not {self.instances}"
+            )
+        if not self.zones:
+            raise ValueError("a recovery region needs at least one zone")
+        if self.recovery_point_seconds < RECOVERY_POINT_MINIMUM.value:
+            raise ValueError(
+                f"{RECOVERY_POINT_PARAMETER} must be at least {RECOVERY_POINT_MINIMUM.value} seconds, "
+                f"not {self.recovery_point_seconds}"
+            )
+        if len(self.private_cidrs) != len(self.zones):
+            raise ValueError(
+                f"each zone has one private range: {len(self.zones)} zones, {len(self.private_cidrs)} ranges"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +103,8 @@ class DatabaseArgs:
     """What a database is made of.
 
     Raises:
-        ValueError: there is no instance, or no zone to put it in.
+        ValueError: there is no instance, or no zone to put it in; with a recovery region, there are more instances than a
+            global database takes, or both regions are one.
     """
 
     prefix: str
@@ -113,15 +120,17 @@ class DatabaseArgs:
     allowed_security_group_id: pulumi.Input[str]
     """Security group from which connections come: that of nodes and pods."""
     instances: int
-    """One writer, the rest readers that it can fail over to; 1 to 16."""
+    """One writer, the rest readers that it can fail over to; 1 to 16, in a global database to 15."""
     size: Size
-    """Of every instance: a reader that takes over must carry what the writer carried."""
+    """Of every instance, in either region: one that takes over must carry what the writer carried."""
     retention_days: int
     """Days back to which the database can be restored, to the second; 1 to 35."""
     deletion_protection: bool
-    """Whether cluster and key refuse to be destroyed, and a final snapshot and the backups outlive the cluster."""
+    """Whether clusters and keys refuse to be destroyed, and final snapshots and the backups outlive the clusters."""
     log_retention_days: int
     """Days that PostgreSQL's log is kept; a period that CloudWatch Logs offers."""
+    recovery: RecoverySiteArgs | None = None
+    """The region in which the database survives the loss of its own; None where no recovery objectives hold."""
     tags: Mapping[str, str]
 
     def __post_init__(self) -> None:
@@ -129,267 +138,212 @@ class DatabaseArgs:
             raise ValueError(f"a database needs at least 1 instance, not {self.instances}")
         if not self.zones:
             raise ValueError("a database needs at least one zone")
+        if self.recovery is None:
+            return
+        if self.instances > GLOBAL_DATABASE_INSTANCES.value:
+            raise ValueError(
+                f"a global database has at most {GLOBAL_DATABASE_INSTANCES.value} instances at home, "
+                f"not {self.instances}"
+            )
+        if self.recovery.region == self.region:
+            raise ValueError(f"the recovery region must be another one than {self.region}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class DatabaseSite:
+    """What others need of the cluster of one region, whatever its part is at the moment."""
+
+    region: str
+    identifier: str
+    """Of the cluster: the dimension `DBClusterIdentifier` of its metrics in CloudWatch."""
+    arn: pulumi.Output[str]
+    endpoint: pulumi.Output[str]
+    """Host that is the writer, as long as the region writes."""
+    reader_endpoint: pulumi.Output[str]
+    """Host that is one of the readers, or the writer where there is none."""
+    kms_key_arn: pulumi.Output[str]
+    """Key of its data and snapshots; it never leaves the region."""
 
 
 class Database(pulumi.ComponentResource):
-    """An Aurora PostgreSQL cluster that only the cluster's pods can reach, and only over TLS.
+    """An Aurora PostgreSQL database that only the environment's own network can reach, and only over TLS.
 
-    It is encrypted with a key of its own, backed up continuously, and signed in to with tokens of IAM. No password is
-    in the program or in its state. Its engine changes when the pinned version does, and not by itself.
-    Source: the operations page, "Backup Schedule".
+    It is encrypted with a key of its own in each region, backed up continuously, and signed in to with tokens of IAM. No password
+    is in the program or in its state. Its engine changes when the pinned version does, and not by itself.
+
+    With a recovery region it is a global database: a second cluster, of instances of the same size, follows within a second and
+    takes over within minutes. What either cluster is made of does not depend on which of them writes, so after a change of
+    roles the same program plans no replacement (docs/adr/0015).
+    Sources: the operations page, "Backup Schedule" and "Recovery Objectives",
+    https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database.html
     """
 
+    sites: Mapping[Site, DatabaseSite]
+    """The cluster at home, and that of the recovery region where there is one."""
+    writer: Site
     endpoint: pulumi.Output[str]
-    """Host that always is the writer."""
+    """Host that always is the writer, in the region that writes."""
     reader_endpoint: pulumi.Output[str]
-    """Host that is one of the readers, or the writer where there is none."""
+    """Host that is one of the readers of that region, or the writer where there is none."""
     port: pulumi.Output[int]
-    administrator_secret_arn: pulumi.Output[str]
-    """Secret in which RDS keeps the administrator's password."""
+    administrator_secret_arn: pulumi.Output[str] | None
+    """Secret in which RDS keeps the administrator's password; None in a global database, where there is no password."""
+    global_identifier: str | None
+    """What a switchover or failover names; None without a recovery region."""
+    global_endpoint: pulumi.Output[str] | None
+    """Host that is the writer in whichever region, as soon as Aurora knows. For people: a token of IAM is signed for a region, and
+    a network reaches its own region only, so services get `endpoint`.
+    Source: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-connecting.html
+    """
 
     def __init__(self, name: str, args: DatabaseArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("quikapp:database:Database", name, None, opts)
         self._name = name
         self._args = args
-        self._child = pulumi.ResourceOptions(parent=self)
-        identifier = join(args.prefix, "database", limit=DATABASE_CLUSTER_NAME_LENGTH.value)
+        recovery = args.recovery
 
-        key, log_group = self._key_and_log(identifier)
-        self._cluster = self._declare_cluster(identifier, key, log_group)
-        role, granted = self._monitoring_role()
-        for index in range(args.instances):
-            self._instance(index, key, role, pulumi.ResourceOptions(parent=self, depends_on=[granted]))
+        home = self._home()
+        self._clusters = {Site.HOME: home}
+        self.writer = Site.HOME
+        self.administrator_secret_arn = None
+        self.global_identifier = None
+        self.global_endpoint = None
+        if recovery is None:
+            self.administrator_secret_arn = home.cluster.master_user_secrets[0].secret_arn
+        else:
+            together = self._global(home)
+            self._clusters[Site.RECOVERY] = self._second(recovery, home, together)
+            self.writer = recovery.writer
+            self.global_identifier = self._global_identifier()
+            self.global_endpoint = together.endpoint
 
-        self.endpoint = self._cluster.endpoint
-        self.reader_endpoint = self._cluster.reader_endpoint
-        self.port = self._cluster.port
-        self.administrator_secret_arn = self._cluster.master_user_secrets[0].secret_arn
+        self.sites = MappingProxyType({site: _told(made) for site, made in self._clusters.items()})
+        self.endpoint = self.sites[self.writer].endpoint
+        self.reader_endpoint = self.sites[self.writer].reader_endpoint
+        self.port = self._clusters[self.writer].cluster.port
         self.register_outputs(
             {"endpoint": self.endpoint, "readerEndpoint": self.reader_endpoint, "port": self.port}
         )
 
-    def user_arn(self, user: str) -> pulumi.Output[str]:
-        """ARN of a database user, on which `rds-db:connect` is granted; the user needs the role `rds_iam`.
+    def user_arn(self, user: str, site: Site | None = None) -> pulumi.Output[str]:
+        """ARN of a database user at a site, by default the writer's: on it `rds-db:connect` is granted.
 
+        The user needs the role `rds_iam`. Who is to sign in after a failover too is granted it at every one of `sites`.
         Source: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/UsingWithRDS.IAMDBAuth.IAMPolicy.html
         """
+        return self._clusters[self.writer if site is None else site].user_arn(user)
 
-        def of_cluster(arn: str, resource_id: str) -> str:
-            cluster = Arn.parse(arn)
-            return f"arn:{cluster.partition}:rds-db:{cluster.region}:{cluster.account}:dbuser:{resource_id}/{user}"
+    def _global_identifier(self) -> str:
+        return join(self._args.prefix, "database-global", limit=DATABASE_CLUSTER_NAME_LENGTH.value)
 
-        return pulumi.Output.all(self._cluster.arn, self._cluster.cluster_resource_id).apply(
-            lambda made: of_cluster(*made)
-        )
+    def _parameters(self, site: Site) -> Mapping[str, str]:
+        """What the writer's parameter group has besides the common ones."""
+        recovery = self._args.recovery
+        if recovery is None or recovery.writer is not site:
+            return {}
+        return {RECOVERY_POINT_PARAMETER: str(recovery.recovery_point_seconds)}
 
-    def _tags(self, label: str) -> dict[str, str]:
-        return {**self._args.tags, "Name": f"{self._args.prefix}-{label}"}
-
-    def _key_and_log(self, identifier: str) -> tuple[aws.kms.Key, aws.cloudwatch.LogGroup]:
-        """The key of everything the database writes, and the log group of PostgreSQL: the log holds statements."""
+    def _home(self) -> Aurora:
         args = self._args
-        log_group_name = f"/aws/rds/cluster/{identifier}/postgresql"
-        key = aws.kms.Key(
-            f"{self._name}-key",
-            description=f"Data, backups, administrator's password and log of {identifier}",
-            enable_key_rotation=True,
-            deletion_window_in_days=KEY_DELETION_DAYS,
-            region=args.region,
-            tags=self._tags("database"),
-            opts=pulumi.ResourceOptions(parent=self, protect=args.deletion_protection),
+        shared = args.recovery is not None
+        return Aurora(
+            self._name,
+            AuroraArgs(
+                prefix=args.prefix,
+                label="database",
+                region=args.region,
+                zones=args.zones,
+                vpc_id=args.vpc_id,
+                subnet_ids=args.subnet_ids,
+                access=FromSecurityGroup(group_id=args.allowed_security_group_id),
+                origin=OwnDatabase(database_name=args.database_name),
+                instances=args.instances,
+                size=args.size,
+                parameters=self._parameters(Site.HOME),
+                retention_days=args.retention_days,
+                deletion_protection=args.deletion_protection,
+                log_retention_days=args.log_retention_days,
+                further_log_groups=[log_group_name(args.prefix)] if shared else [],
+                ignore_changes=[*CHANGED_BY_AURORA, CHANGED_BY_JOINING] if shared else [],
+                tags=args.tags,
+            ),
+            parent=self,
         )
-        key_policy = aws.kms.KeyPolicy(
-            f"{self._name}-key",
-            key_id=key.key_id,
-            policy=key.arn.apply(lambda arn: log_key_policy(arn, [log_group_name])),
-            region=args.region,
-            opts=self._child,
-        )
-        # RDS writes to this group whether it exists or not; made first, it is encrypted and does not keep for ever.
-        log_group = aws.cloudwatch.LogGroup(
-            f"{self._name}-log",
-            name=log_group_name,
-            kms_key_id=key.arn,
-            retention_in_days=args.log_retention_days,
-            region=args.region,
-            tags=self._tags("database"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[key_policy]),
-        )
-        return key, log_group
 
-    def _security_group(self) -> aws.ec2.SecurityGroup:
-        """In from the pods at the database's port, and nothing out."""
+    def _global(self, home: Aurora) -> aws.rds.GlobalCluster:
+        """The global database, made from the cluster at home: one that is in use already becomes part of it as it is."""
         args = self._args
-        group = aws.ec2.SecurityGroup(
-            f"{self._name}-access",
-            description="PostgreSQL from the pods of the cluster",
-            vpc_id=args.vpc_id,
-            region=args.region,
-            tags=self._tags("database"),
-            opts=self._child,
+        administrator = Administrator(
+            f"{self._name}-administrator",
+            AdministratorArgs(
+                prefix=args.prefix,
+                region=args.region,
+                cluster_identifier=home.identifier,
+                cluster_arn=home.cluster.arn,
+                cluster_resource_id=home.cluster.cluster_resource_id,
+                key_arn=home.key.arn,
+                ready=[*home.instances, home.key_policy],
+                log_retention_days=args.log_retention_days,
+                tags=args.tags,
+            ),
+            opts=pulumi.ResourceOptions(parent=self),
         )
-        aws.vpc.SecurityGroupIngressRule(
-            f"{self._name}-from-cluster",
-            security_group_id=group.id,
-            referenced_security_group_id=args.allowed_security_group_id,
-            ip_protocol="tcp",
-            from_port=PORT,
-            to_port=PORT,
-            description="Services",
-            region=args.region,
-            tags=self._tags("database-from-cluster"),
-            opts=self._child,
-        )
-        return group
-
-    def _declare_cluster(
-        self, identifier: str, key: aws.kms.Key, log_group: aws.cloudwatch.LogGroup
-    ) -> aws.rds.Cluster:
-        args = self._args
-        subnets = aws.rds.SubnetGroup(
-            f"{self._name}-subnets",
-            description=f"Private subnets of {identifier}",
-            subnet_ids=args.subnet_ids,
-            region=args.region,
-            tags=self._tags("database"),
-            opts=self._child,
-        )
-        parameters = aws.rds.ClusterParameterGroup(
-            f"{self._name}-parameters",
-            description=f"TLS only, and what {identifier} logs",
-            family=f"aurora-postgresql{AURORA_POSTGRESQL.partition('.')[0]}",
-            parameters=[
-                aws.rds.ClusterParameterGroupParameterArgs(name=parameter, value=value)
-                for parameter, value in PARAMETERS.items()
-            ],
-            region=args.region,
-            tags=self._tags("database"),
-            opts=self._child,
-        )
-        return aws.rds.Cluster(
-            f"{self._name}-cluster",
-            cluster_identifier=identifier,
-            engine=aws.rds.EngineType.AURORA_POSTGRESQL,
+        identifier = self._global_identifier()
+        return aws.rds.GlobalCluster(
+            f"{self._name}-global",
+            global_cluster_identifier=identifier,
+            source_db_cluster_identifier=home.cluster.arn,
             engine_version=AURORA_POSTGRESQL,
-            serverlessv2_scaling_configuration=_scaling(args.size),
-            database_name=args.database_name,
-            port=PORT,
-            master_username=ADMINISTRATOR,
-            manage_master_user_password=True,
-            master_user_secret_kms_key_id=key.arn,
-            iam_database_authentication_enabled=True,
-            storage_encrypted=True,
-            kms_key_id=key.arn,
-            db_subnet_group_name=subnets.name,
-            vpc_security_group_ids=[self._security_group().id],
-            db_cluster_parameter_group_name=parameters.name,
-            backup_retention_period=args.retention_days,
-            preferred_backup_window=BACKUP_WINDOW,
-            preferred_maintenance_window=maintenance_window(0),
-            copy_tags_to_snapshot=True,
-            delete_automated_backups=not args.deletion_protection,
-            skip_final_snapshot=not args.deletion_protection,
-            final_snapshot_identifier=f"{identifier}-final" if args.deletion_protection else None,
             deletion_protection=args.deletion_protection,
-            enabled_cloudwatch_logs_exports=["postgresql"],
-            database_insights_mode="standard",
-            region=args.region,
-            tags=self._tags("database"),
-            opts=pulumi.ResourceOptions(
-                parent=self, depends_on=[log_group], protect=args.deletion_protection
-            ),
-        )
-
-    def _monitoring_role(self) -> tuple[aws.iam.Role, aws.iam.RolePolicyAttachment]:
-        """The role with which RDS writes measurements of the operating system, and what grants it the writing.
-
-        Source: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_Monitoring.OS.Enabling.html
-        """
-        args = self._args
-        role_name = join(args.prefix, "database-monitoring", limit=ROLE_NAME_LENGTH.value)
-        role = aws.iam.Role(
-            f"{self._name}-monitoring",
-            name=role_name,
-            description="RDS writes measurements of the operating system",
-            assume_role_policy=self._cluster.arn.apply(lambda arn: _monitoring_trust(Arn.parse(arn))),
-            tags={**args.tags, "Name": role_name},
-            opts=self._child,
-        )
-        granted = aws.iam.RolePolicyAttachment(
-            f"{self._name}-monitoring",
-            role=role.name,
-            policy_arn=role.arn.apply(
-                lambda arn: (
-                    f"arn:{Arn.parse(arn).partition}:iam::aws:policy/service-role/AmazonRDSEnhancedMonitoringRole"
-                )
-            ),
-            opts=self._child,
-        )
-        return role, granted
-
-    def _instance(
-        self, index: int, key: aws.kms.Key, monitoring_role: aws.iam.Role, opts: pulumi.ResourceOptions
-    ) -> None:
-        """The writer, or one of the readers, in a zone of its own for as long as there are zones."""
-        args = self._args
-        identifier = join(args.prefix, "database", str(index), limit=DATABASE_CLUSTER_NAME_LENGTH.value)
-        aws.rds.ClusterInstance(
-            f"{self._name}-{index}",
-            identifier=identifier,
-            cluster_identifier=self._cluster.cluster_identifier,
-            engine=aws.rds.EngineType.AURORA_POSTGRESQL,
-            instance_class=_instance_class(args.size),
-            availability_zone=args.zones[index % len(args.zones)],
-            # A serverless reader of tier 0 or 1 is always as large as the writer, so it can take over at once.
-            # Source: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.how-it-works.html
-            promotion_tier=min(index, 1),
-            publicly_accessible=False,
-            auto_minor_version_upgrade=False,
-            preferred_maintenance_window=maintenance_window(index),
-            copy_tags_to_snapshot=True,
-            performance_insights_enabled=True,
-            performance_insights_kms_key_id=key.arn,
-            performance_insights_retention_period=INSIGHTS_RETENTION_DAYS,
-            monitoring_interval=ENHANCED_MONITORING_SECONDS,
-            monitoring_role_arn=monitoring_role.arn,
+            # Demanded with a source: taken apart, it lets go of its clusters and deletes none.
+            force_destroy=True,
             region=args.region,
             tags={**args.tags, "Name": identifier},
-            opts=opts,
+            opts=pulumi.ResourceOptions(
+                parent=self, depends_on=[administrator.signs_in_with_iam], protect=args.deletion_protection
+            ),
+        )
+
+    def _second(self, recovery: RecoverySiteArgs, home: Aurora, together: aws.rds.GlobalCluster) -> Aurora:
+        """The cluster of the recovery region. Names of clusters must differ even between regions.
+
+        Source: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database.configuration.requirements.html
+        """
+        args = self._args
+        letters = [zone.removeprefix(recovery.region) for zone in recovery.zones]
+        return Aurora(
+            f"{self._name}-recovery",
+            AuroraArgs(
+                prefix=args.prefix,
+                label="database-recovery",
+                region=recovery.region,
+                zones=recovery.zones,
+                vpc_id=recovery.vpc_id,
+                subnet_ids=recovery.subnet_ids,
+                access=FromAddresses(cidrs=dict(zip(letters, recovery.private_cidrs, strict=True))),
+                origin=Replica(global_cluster_identifier=together.id),
+                instances=recovery.instances,
+                size=args.size,
+                parameters=self._parameters(Site.RECOVERY),
+                retention_days=args.retention_days,
+                maintenance_day="tue",
+                deletion_protection=args.deletion_protection,
+                log_retention_days=args.log_retention_days,
+                ignore_changes=CHANGED_BY_AURORA,
+                tags=args.tags,
+            ),
+            parent=self,
+            # A copy can only be made of a cluster that has an instance.
+            after=home.instances,
         )
 
 
-def maintenance_window(index: int) -> str:
-    """When RDS may restart an instance, UTC, such as `sun:03:00-sun:03:30` for the first of them, 0 to 15."""
-    start = MAINTENANCE_START + index * MAINTENANCE_LENGTH
-    return f"sun:{start:%H:%M}-sun:{start + MAINTENANCE_LENGTH:%H:%M}"
-
-
-def _instance_class(size: Size) -> str:
-    match size:
-        case Provisioned(instance_class=instance_class):
-            return instance_class
-        case Serverless():
-            return "db.serverless"
-
-
-def _scaling(size: Size) -> aws.rds.ClusterServerlessv2ScalingConfigurationArgs | None:
-    match size:
-        case Provisioned():
-            return None
-        case Serverless(min_acu=min_acu, max_acu=max_acu):
-            return aws.rds.ClusterServerlessv2ScalingConfigurationArgs(
-                min_capacity=min_acu, max_capacity=max_acu
-            )
-
-
-def _monitoring_trust(cluster: Arn) -> str:
-    """Lets RDS take the role for the instances of this account and region only."""
-    return trust_policy(
-        "monitoring.rds.amazonaws.com",
-        conditions={
-            "StringEquals": {"aws:SourceAccount": cluster.account},
-            "ArnLike": {
-                "aws:SourceArn": f"arn:{cluster.partition}:rds:{cluster.region}:{cluster.account}:db:*"
-            },
-        },
+def _told(made: Aurora) -> DatabaseSite:
+    return DatabaseSite(
+        region=made.region,
+        identifier=made.identifier,
+        arn=made.cluster.arn,
+        endpoint=made.cluster.endpoint,
+        reader_endpoint=made.cluster.reader_endpoint,
+        kms_key_arn=made.key.arn,
     )

@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, cast
 
 import pulumi
 
+from components.buckets import Lock
 from components.cluster import Cluster, ClusterArgs
-from components.database import Database, DatabaseArgs, Provisioned, Serverless
+from components.database import Database, DatabaseArgs, Provisioned, RecoverySiteArgs, Serverless
+from components.monitoring.cloudwatch import DatabaseCluster
 from components.monitoring.parts import PORTS
-from components.monitoring.rules import Watched
+from components.monitoring.rules import RecoveryWatched, Watched
 from components.monitoring.stack import Monitoring, MonitoringArgs
 from components.network import Network, NetworkArgs
+from components.recovery_report.report import RecoveryReport, RecoveryReportArgs, WatchedJob, WatchedVault
+from components.restore_tests import RestoreTests, RestoreTestsArgs
 from components.slots import Collector, DatabaseAccess, FilesAccess, Slot, SlotArgs, Telemetry
 from components.storage import Storage, StorageArgs
 from components.traffic import Dns, ExistingCertificate, HostedZone, Route, Traffic, TrafficArgs
-from operations import recovery, versions
+from components.vaults import Source, Vaults, VaultsArgs
+from operations import promises, versions
+from operations.backup import Data
 from operations.environments import BUDGET_WINDOW
-from operations.facts import EnvironmentFacts
+from operations.facts import EnvironmentFacts, Recovery
 from operations.monitoring import NAMESPACE, Part
 from operations.naming import APPLICATION
+from operations.recovery import Site
+from operations.retention import LockMode
 from operations.services import Use
 from operations.slots import Slot as SlotName
 
@@ -47,7 +56,7 @@ class EnvironmentArgs:
 
 
 class Environment(pulumi.ComponentResource):
-    """Network, cluster, database, storage, both slots, traffic and monitoring of one environment."""
+    """Network, cluster, database, storage, backups, both slots, traffic and monitoring of one environment."""
 
     outputs: Mapping[str, pulumi.Input[object]]
     """What a person or a pipeline needs of it, by the name of the stack output."""
@@ -90,6 +99,8 @@ class Environment(pulumi.ComponentResource):
             ),
             opts=child,
         )
+        recovery = facts.recovery
+        away = None if recovery is None else _recovery_network(name, facts, recovery, child)
         database = Database(
             f"{name}-database",
             DatabaseArgs(
@@ -105,6 +116,7 @@ class Environment(pulumi.ComponentResource):
                 retention_days=facts.retention.database_days,
                 deletion_protection=protect,
                 log_retention_days=facts.retention.logs_days,
+                recovery=None if recovery is None or away is None else _recovery_site(facts, recovery, away),
                 tags=facts.tags,
             ),
             opts=child,
@@ -112,10 +124,54 @@ class Environment(pulumi.ComponentResource):
         storage = Storage(
             f"{name}-storage",
             StorageArgs(
-                bucket_prefix=prefix,
+                prefix=prefix,
                 region=facts.region,
-                retention_days=facts.retention.files_days,
+                recovery_region=facts.recovery_region,
+                retention_days=facts.files_plan.keep_days,
+                lock=_lock(facts),
+                log_retention_days=facts.retention.logs_days,
                 protect=protect,
+                tags=facts.tags,
+            ),
+            opts=child,
+        )
+        vaults = Vaults(
+            f"{name}-vaults",
+            VaultsArgs(
+                prefix=prefix,
+                regions={Site.HOME: facts.region, Site.RECOVERY: facts.recovery_region},
+                cluster=_source(database, Site.HOME),
+                replica=None if away is None else _source(database, Site.RECOVERY),
+                bucket=Source(arn=storage.files.bucket_arn, key_arn=storage.files.kms_key_arn),
+                database=facts.vault_plan(Data.DATABASE),
+                files=facts.vault_plan(Data.FILES),
+                protect=protect,
+                tags=facts.tags,
+            ),
+            opts=child,
+        )
+        restore_tests = (
+            None
+            if recovery is None or away is None
+            else _restore_tests(name, facts, recovery.restore_test_days, vaults, away, child)
+        )
+        RecoveryReport(
+            f"{name}-recovery-report",
+            RecoveryReportArgs(
+                prefix=prefix,
+                environment=facts.name,
+                region=facts.region,
+                vaults=_watched_vaults(vaults),
+                restore_tests=[]
+                if restore_tests is None
+                else [
+                    WatchedJob(data=data, region=facts.recovery_region, arn=arn)
+                    for data, arn in restore_tests.plan_arns.items()
+                ],
+                copies=[
+                    WatchedJob(data=Data.FILES, region=facts.recovery_region, arn=storage.copies.task_arn)
+                ],
+                log_retention_days=facts.retention.logs_days,
                 tags=facts.tags,
             ),
             opts=child,
@@ -203,9 +259,16 @@ class Environment(pulumi.ComponentResource):
                     grafana_url=facts.monitoring.grafana_url,
                     runbooks_url=facts.monitoring.runbooks_url,
                     retention_days=facts.monitoring.retention_days,
+                    recovery=_recovery_watched(facts),
                 ),
                 database_services=[
                     service for service, declared in facts.services.items() if Use.DATABASE in declared.uses
+                ],
+                database_clusters=[]
+                if away is None
+                else [
+                    DatabaseCluster(region=made.region, identifier=made.identifier)
+                    for made in database.sites.values()
                 ],
                 logs_days=facts.retention.logs_days,
                 slot_namespaces=namespaces,
@@ -244,10 +307,7 @@ class Environment(pulumi.ComponentResource):
             "sla": _percent(facts),
             "errorBudget": _budget(facts),
             "gate": facts.environment.gate,
-            "objectives": {
-                "recoveryPoint": f"< {recovery.RPO.total_seconds():.0f} s",
-                "recoveryTime": f"< {recovery.RTO.total_seconds() / 60:.0f} min",
-            },
+            "recovery": promises.summary(facts.declared),
         }
         self.register_outputs(self.outputs)
 
@@ -257,6 +317,93 @@ def _size(facts: EnvironmentFacts) -> Provisioned | Serverless:
         return Serverless(min_acu=serverless.min_acu, max_acu=serverless.max_acu)
     # The facts hold exactly one of the two.
     return Provisioned(instance_class=cast("str", facts.database.instance_class))
+
+
+def _recovery_network(
+    name: str, facts: EnvironmentFacts, recovery: Recovery, opts: pulumi.ResourceOptions
+) -> Network:
+    """Where the database's second cluster is, and where the application would be built anew: without a way out."""
+    return Network(
+        f"{name}-recovery-network",
+        NetworkArgs(
+            cidr=recovery.network.cidr,
+            region=facts.recovery_region,
+            zones=recovery.network.zones,
+            nat_gateways=0,
+            log_retention_days=facts.retention.logs_days,
+            tags=facts.tags,
+        ),
+        opts=opts,
+    )
+
+
+def _recovery_site(facts: EnvironmentFacts, recovery: Recovery, network: Network) -> RecoverySiteArgs:
+    return RecoverySiteArgs(
+        region=facts.recovery_region,
+        zones=network.zone_names,
+        vpc_id=network.vpc_id,
+        subnet_ids=network.private_subnet_ids,
+        private_cidrs=network.private_cidrs,
+        instances=recovery.instances,
+        recovery_point_seconds=recovery.recovery_point_seconds,
+        writer=recovery.writer,
+    )
+
+
+def _source(database: Database, site: Site) -> Source:
+    cluster = database.sites[site]
+    return Source(arn=cluster.arn, key_arn=cluster.kms_key_arn)
+
+
+def _lock(facts: EnvironmentFacts) -> Lock:
+    """The backup bucket's lock is as strict as the vault's that keeps the same files."""
+    lock = facts.vault_plan(Data.FILES).lock
+    if lock is None:
+        return Lock.NONE
+    return Lock.COMPLIANCE if lock.mode is LockMode.COMPLIANCE else Lock.GOVERNANCE
+
+
+def _restore_tests(
+    name: str,
+    facts: EnvironmentFacts,
+    every_days: int,
+    vaults: Vaults,
+    network: Network,
+    opts: pulumi.ResourceOptions,
+) -> RestoreTests:
+    kept = {data: sites[Site.RECOVERY] for data, sites in vaults.vaults.items()}
+    return RestoreTests(
+        f"{name}-restore-tests",
+        RestoreTestsArgs(
+            prefix=f"{APPLICATION}-{facts.name}",
+            region=facts.recovery_region,
+            every_days=every_days,
+            vault_arns={data: vault.arn for data, vault in kept.items()},
+            key_arn=kept[Data.DATABASE].key_arn,
+            vpc_id=network.vpc_id,
+            subnet_ids=network.private_subnet_ids,
+            zones=network.zone_names,
+            tags=facts.tags,
+        ),
+        opts=opts,
+    )
+
+
+def _watched_vaults(vaults: Vaults) -> list[WatchedVault]:
+    return [
+        WatchedVault(data=data, region=vault.region, name=vault.name, arn=vault.arn)
+        for data, sites in vaults.vaults.items()
+        for vault in sites.values()
+    ]
+
+
+def _recovery_watched(facts: EnvironmentFacts) -> RecoveryWatched | None:
+    if facts.recovery is None:
+        return None
+    return RecoveryWatched(
+        recovery_point=timedelta(seconds=facts.recovery.recovery_point_seconds),
+        restore_test_days=facts.recovery.restore_test_days,
+    )
 
 
 def _dns(facts: EnvironmentFacts) -> Dns:

@@ -1,4 +1,4 @@
-"""The network of one environment: a VPC with a public and a private subnet in each zone."""
+"""A network of one environment: a VPC with a private subnet in each zone, and a public one where there is a way out."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class NetworkArgs:
     """What a network is made of.
 
     Raises ValueError when the zones or the CIDR cannot be planned (see `plan_subnets`), or when the NAT gateways
-    are neither one nor one per zone.
+    are neither none, nor one, nor one per zone.
     """
 
     cidr: IPv4Network
@@ -80,33 +80,39 @@ class NetworkArgs:
     zones: Sequence[str]
     """Letters of the zones to use, such as `["a", "b", "c"]`."""
     nat_gateways: int
-    """One for all zones, or one per zone: with one, the loss of its zone cuts every private subnet off."""
+    """One for all zones, or one per zone: with one, the loss of its zone cuts every private subnet off.
+
+    With none there is no way to the internet or from it, nor a public subnet: a network for data alone. It gets them when it
+    gets gateways, and nothing that it has moves for it.
+    """
     log_retention_days: int
     """Days that flow logs are kept; a period that CloudWatch Logs offers."""
     tags: Mapping[str, str]
 
     def __post_init__(self) -> None:
         plan_subnets(self.cidr, self.zones)
-        if self.nat_gateways not in (1, len(self.zones)):
+        if self.nat_gateways not in (0, 1, len(self.zones)):
             raise ValueError(
-                f"NAT gateways must be 1 or {len(self.zones)}, one per zone, not {self.nat_gateways}"
+                f"NAT gateways must be 0, 1 or {len(self.zones)}, one per zone, not {self.nat_gateways}"
             )
 
 
 class Network(pulumi.ComponentResource):
     """A VPC with flow logs, a public and a private subnet in each zone, and private egress through NAT gateways.
 
-    Only the public subnets have a route from the internet, and nothing in them gets a public address by default.
+    Only the public subnets have a route from the internet, and nothing in them gets a public address by default. Without NAT
+    gateways there are private subnets only, from which no route leads out but that to S3.
     """
 
     vpc_id: pulumi.Output[str]
     public_subnet_ids: list[pulumi.Output[str]]
-    """What is in a public or private subnet can count on the subnet's way to the internet, from first to last."""
+    """What is in a public or private subnet can count on the subnet's way to the internet, from first to last, if there is
+    one."""
     private_subnet_ids: list[pulumi.Output[str]]
     zone_names: list[str]
     """Full names of the zones, such as `eu-west-1a`, in the order of `NetworkArgs.zones`."""
     public_cidrs: list[str]
-    """Addresses that the load balancer speaks from."""
+    """Addresses that the load balancer speaks from; none without a public subnet."""
     private_cidrs: list[str]
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -136,13 +142,6 @@ class Network(pulumi.ComponentResource):
             tags=tags("default-unused"),
             opts=child,
         )
-        gateway = aws.ec2.InternetGateway(
-            f"{name}-internet-gateway",
-            vpc_id=vpc.id,
-            region=args.region,
-            tags=tags("internet-gateway"),
-            opts=child,
-        )
 
         # The role tags are how EKS load balancing tells public from private subnets; Auto Mode needs no cluster tag.
         # Source: https://docs.aws.amazon.com/eks/latest/userguide/tag-subnets-auto.html
@@ -163,75 +162,92 @@ class Network(pulumi.ComponentResource):
                 f"{name}-{label}", vpc_id=vpc.id, region=args.region, tags=tags(label), opts=child
             )
 
-        # Whoever is given the subnet's id by this comes after the subnet's way out, and goes before it.
+        # Whoever is given the subnet's id by this comes after the subnet's way out, if there is one, and goes before it.
         def associate(
-            label: str, table: aws.ec2.RouteTable, member: aws.ec2.Subnet, way_out: aws.ec2.Route
+            label: str, table: aws.ec2.RouteTable, member: aws.ec2.Subnet, way_out: list[aws.ec2.Route]
         ) -> pulumi.Output[str]:
             association = aws.ec2.RouteTableAssociation(
                 f"{name}-{label}",
                 route_table_id=table.id,
                 subnet_id=member.id,
                 region=args.region,
-                opts=pulumi.ResourceOptions(parent=self, depends_on=[way_out]),
+                opts=pulumi.ResourceOptions(parent=self, depends_on=way_out),
             )
             return association.id.apply(lambda _: member.id)
 
-        publics = {
-            zone: subnet("public", zone, plan.public, "kubernetes.io/role/elb")
-            for zone, plan in plans.items()
-        }
+        def public_side() -> tuple[list[pulumi.Output[str]], dict[str, aws.ec2.NatGateway]]:
+            """The way to the internet: ids of the public subnets, and the NAT gateways in them by zone."""
+            gateway = aws.ec2.InternetGateway(
+                f"{name}-internet-gateway",
+                vpc_id=vpc.id,
+                region=args.region,
+                tags=tags("internet-gateway"),
+                opts=child,
+            )
+
+            publics = {
+                zone: subnet("public", zone, plan.public, "kubernetes.io/role/elb")
+                for zone, plan in plans.items()
+            }
+
+            public_table = route_table("public")
+            public_route = aws.ec2.Route(
+                f"{name}-public-internet",
+                route_table_id=public_table.id,
+                destination_cidr_block=ANYWHERE,
+                gateway_id=gateway.id,
+                region=args.region,
+                opts=child,
+            )
+            member_ids = [
+                associate(f"public-{zone}", public_table, member, [public_route])
+                for zone, member in publics.items()
+            ]
+
+            after_gateway = pulumi.ResourceOptions(parent=self, depends_on=[gateway])
+            nats: dict[str, aws.ec2.NatGateway] = {}
+            for zone in args.zones[: args.nat_gateways]:
+                address = aws.ec2.Eip(
+                    f"{name}-nat-{zone}",
+                    domain="vpc",
+                    region=args.region,
+                    tags=tags(f"nat-{zone}"),
+                    opts=after_gateway,
+                )
+                nats[zone] = aws.ec2.NatGateway(
+                    f"{name}-nat-{zone}",
+                    subnet_id=publics[zone].id,
+                    allocation_id=address.allocation_id,
+                    region=args.region,
+                    tags=tags(f"nat-{zone}"),
+                    opts=after_gateway,
+                )
+            return member_ids, nats
+
+        self.public_subnet_ids, nats = public_side() if args.nat_gateways else ([], {})
+
         privates = {
             zone: subnet("private", zone, plan.private, "kubernetes.io/role/internal-elb")
             for zone, plan in plans.items()
         }
-
-        public_table = route_table("public")
-        public_route = aws.ec2.Route(
-            f"{name}-public-internet",
-            route_table_id=public_table.id,
-            destination_cidr_block=ANYWHERE,
-            gateway_id=gateway.id,
-            region=args.region,
-            opts=child,
-        )
-        self.public_subnet_ids = [
-            associate(f"public-{zone}", public_table, member, public_route)
-            for zone, member in publics.items()
-        ]
-
-        after_gateway = pulumi.ResourceOptions(parent=self, depends_on=[gateway])
-        nats: dict[str, aws.ec2.NatGateway] = {}
-        for zone in args.zones[: args.nat_gateways]:
-            address = aws.ec2.Eip(
-                f"{name}-nat-{zone}",
-                domain="vpc",
-                region=args.region,
-                tags=tags(f"nat-{zone}"),
-                opts=after_gateway,
-            )
-            nats[zone] = aws.ec2.NatGateway(
-                f"{name}-nat-{zone}",
-                subnet_id=publics[zone].id,
-                allocation_id=address.allocation_id,
-                region=args.region,
-                tags=tags(f"nat-{zone}"),
-                opts=after_gateway,
-            )
-
         private_tables: list[aws.ec2.RouteTable] = []
         self.private_subnet_ids = []
         for zone, member in privates.items():
             table = route_table(f"private-{zone}")
             private_tables.append(table)
-            route = aws.ec2.Route(
-                f"{name}-private-{zone}-internet",
-                route_table_id=table.id,
-                destination_cidr_block=ANYWHERE,
-                nat_gateway_id=nats.get(zone, nats[args.zones[0]]).id,
-                region=args.region,
-                opts=child,
-            )
-            self.private_subnet_ids.append(associate(f"private-{zone}", table, member, route))
+            way_out: list[aws.ec2.Route] = []
+            if nats:
+                way_out.append(
+                    aws.ec2.Route(
+                        f"{name}-private-{zone}-internet",
+                        route_table_id=table.id,
+                        destination_cidr_block=ANYWHERE,
+                        nat_gateway_id=nats.get(zone, nats[args.zones[0]]).id,
+                        region=args.region,
+                        opts=child,
+                    )
+                )
+            self.private_subnet_ids.append(associate(f"private-{zone}", table, member, way_out))
 
         aws.ec2.VpcEndpoint(
             f"{name}-s3",
@@ -249,7 +265,7 @@ class Network(pulumi.ComponentResource):
 
         self.vpc_id = vpc.id
         self.zone_names = [f"{args.region}{zone}" for zone in plans]
-        self.public_cidrs = [str(plan.public) for plan in plans.values()]
+        self.public_cidrs = [str(plan.public) for plan in plans.values()] if nats else []
         self.private_cidrs = [str(plan.private) for plan in plans.values()]
         self.register_outputs(
             {

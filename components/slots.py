@@ -9,7 +9,8 @@ import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
 from components import hardening
-from components.policies import Statement, policy_document, trust_policy
+from components.identity import pod_trust, to_identity_agent
+from components.policies import Statement, policy_document
 from operations import naming
 from operations.limits import ROLE_NAME_LENGTH
 from operations.metrics import CPU_USAGE
@@ -40,10 +41,6 @@ SCALE_DOWN_WINDOW_SECONDS: Final = 300
 DISRUPTION_BUDGET: Final = "10%"
 """Share of pods that voluntary disruptions may take at once. Kubernetes rounds it up, so it is at least one pod and
 a single replica never blocks a drain. Source: https://kubernetes.io/docs/tasks/run-application/configure-pdb/"""
-
-IDENTITY_AGENT: Final = "169.254.170.23/32"
-"""Where the EKS Pod Identity agent answers on every node, at port 80.
-Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -281,11 +278,7 @@ class Workload(pulumi.ComponentResource):
         args, uses = self._args, self._service.uses
         egress: list[networking.NetworkPolicyEgressRuleArgs] = []
         if uses:
-            egress.append(
-                networking.NetworkPolicyEgressRuleArgs(
-                    to=hardening.blocks([IDENTITY_AGENT]), ports=hardening.tcp(80)
-                )
-            )
+            egress.append(to_identity_agent())
         if Use.DATABASE in uses and args.database is not None:
             egress.append(
                 networking.NetworkPolicyEgressRuleArgs(
@@ -317,11 +310,7 @@ class Workload(pulumi.ComponentResource):
         )
 
     def _identity(self) -> list[pulumi.Resource]:
-        """The AWS role of the service account, for a service that uses something; else nothing.
-
-        Only this service account of this namespace of this cluster may take the role on.
-        Source: https://docs.aws.amazon.com/eks/latest/userguide/pod-id-role.html
-        """
+        """The AWS role of the service account, for a service that uses something; else nothing."""
         args = self._args
         if not self._service.uses:
             return []
@@ -331,7 +320,11 @@ class Workload(pulumi.ComponentResource):
             f"{self._name}-role",
             name=role_name,
             description=f"{self._service_name} in slot {args.slot}",
-            assume_role_policy=pulumi.Output.from_input(args.cluster_name).apply(self._trust),
+            assume_role_policy=pulumi.Output.from_input(args.cluster_name).apply(
+                lambda cluster: pod_trust(
+                    cluster, namespace=args.namespace, service_account=self._service_name
+                )
+            ),
             tags={**args.tags, "Name": role_name},
             opts=self._child,
         )
@@ -353,19 +346,6 @@ class Workload(pulumi.ComponentResource):
             opts=self._child,
         )
         return [grants, association]
-
-    def _trust(self, cluster_name: str) -> str:
-        return trust_policy(
-            "pods.eks.amazonaws.com",
-            actions=["sts:AssumeRole", "sts:TagSession"],
-            conditions={
-                "StringEquals": {
-                    "aws:RequestTag/eks-cluster-name": cluster_name,
-                    "aws:RequestTag/kubernetes-namespace": self._args.namespace,
-                    "aws:RequestTag/kubernetes-service-account": self._service_name,
-                }
-            },
-        )
 
     def _grants(self) -> list[pulumi.Output[Statement]]:
         grants: list[pulumi.Output[Statement]] = []

@@ -1,4 +1,4 @@
-"""The application's files and their backups (the operations page, "Backup Schedule": files, 90 days, S3 + Glacier)."""
+"""The application's files and their backup (the operations page, "Backup Schedule": files, daily, 90 days, S3 + Glacier)."""
 
 from __future__ import annotations
 
@@ -11,22 +11,18 @@ import pulumi_aws as aws
 
 from components.buckets import (
     LifecycleRule,
+    Lock,
     PrivateBucket,
     PrivateBucketArgs,
     drop_delete_markers,
     every_object,
 )
+from components.file_copies import FileCopies, FileCopiesArgs, Place
 from operations.backup import Data, retention_days
 from operations.limits import GLACIER_MINIMUM_STORAGE
 
 FILES_UNDO_DAYS: Final = 30
 """How long an overwritten or deleted file can be brought back in place, without a restore from the backup."""
-
-BACKUP_UNDO_DAYS: Final = 7
-"""How long a backup that was overwritten, deleted or has expired can be brought back.
-
-Short, since what has expired is kept for this long beyond its retention.
-"""
 
 GLACIER_CLASS: Final = "GLACIER_IR"
 """S3 Glacier Instant Retrieval. It is read in milliseconds; the slower Glacier classes take minutes to hours before
@@ -94,11 +90,14 @@ class BackupBucketArgs:
     bucket_prefix: str
     """How the bucket's name begins, such as `quikapp-live-backup`."""
     region: str
-    """AWS region, such as `eu-west-1`."""
+    """AWS region, such as `eu-central-1`: another than that of what is backed up."""
     retention_days: int = retention_days(Data.FILES)
-    """Days that a backup is kept, counted from its creation; the page promises 90."""
+    """Days that a replaced or deleted object is kept, counted from then on; the page promises 90."""
+    lock: Lock = Lock.NONE
+    """How firmly every version is held for as many days from its creation. Stated once: S3 sets a bucket's lock when it
+    is created, and this program does not empty a locked one when it is destroyed."""
     protect: bool = True
-    """Whether bucket and key refuse to be destroyed; where not, they go together with what they hold."""
+    """Whether bucket and key refuse to be destroyed; where not, they go together with what they hold, unless that is locked."""
     tags: Mapping[str, str]
 
     def __post_init__(self) -> None:
@@ -107,10 +106,10 @@ class BackupBucketArgs:
 
 
 class BackupBucket(pulumi.ComponentResource):
-    """Where backups are kept for their retention and then expire: private, versioned, with a key of its own.
+    """Where a copy of other objects is kept, and what they were: private, versioned, in Glacier, with a key of its own.
 
-    Expiry counts from an object's creation, so every backup is a set of new objects, as under a prefix that holds the
-    day. What has expired can be brought back, and is billed, for `BACKUP_UNDO_DAYS` more.
+    Something outside makes its current objects equal to what they are a copy of; those never expire. What it replaces
+    or deletes is a noncurrent version from then on, is kept for the retention, and expires.
     """
 
     bucket_name: pulumi.Output[str]
@@ -128,18 +127,11 @@ class BackupBucket(pulumi.ComponentResource):
                 kms_key_arn=key.arn,
                 versioned=True,
                 lifecycle=[
-                    LifecycleRule(
-                        id="retain",
-                        status="Enabled",
-                        filter=every_object(),
-                        transitions=_to_glacier(args.retention_days),
-                        expiration=aws.s3.BucketLifecycleConfigurationRuleExpirationArgs(
-                            days=args.retention_days
-                        ),
-                    ),
-                    _expire_noncurrent(BACKUP_UNDO_DAYS),
+                    *_to_glacier(args.retention_days),
+                    _expire_noncurrent(args.retention_days),
                     drop_delete_markers(),
                 ],
+                lock=args.lock.until(args.retention_days),
                 protect=args.protect,
                 tags=args.tags,
             ),
@@ -158,29 +150,36 @@ class StorageArgs:
     """What the storage of one environment is made of.
 
     Raises:
-        ValueError: the retention is not at least one day.
+        ValueError: the retention is not at least one day, or the recovery region is the files' own.
     """
 
-    bucket_prefix: str
-    """How both buckets' names begin, such as `quikapp-live`."""
+    prefix: str
+    """How the names of buckets, roles and task begin, such as `quikapp-live`."""
     region: str
-    """AWS region, such as `eu-west-1`."""
+    """AWS region of the files, such as `eu-west-1`."""
+    recovery_region: str
+    """AWS region of their backup, such as `eu-central-1`."""
     retention_days: int
-    """Days that a backup of the files is kept."""
+    """Days that a replaced or deleted file is kept in the backup."""
+    lock: Lock
+    """How firmly every version in the backup is held for as many days."""
+    log_retention_days: int
+    """Days that the log of failed copies is kept."""
     protect: bool
-    """Whether buckets and keys refuse to be destroyed; where not, they go together with what they hold."""
+    """Whether buckets and keys refuse to be destroyed; where not, they go together with what they hold, unless that is locked."""
     tags: Mapping[str, str]
 
 
 class Storage(pulumi.ComponentResource):
-    """The application's files and the bucket of their backups.
+    """The application's files, and once a day a copy of them in another region.
 
-    Each bucket has a key of its own: whoever may use the files cannot read the backups, and the loss of the one key
+    Each bucket has a key of its own: whoever may use the files cannot read the backup, and the loss of the one key
     does not take the other bucket with it.
     """
 
     files: FilesBucket
     backup: BackupBucket
+    copies: FileCopies
 
     def __init__(self, name: str, args: StorageArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("quikapp:storage:Storage", name, None, opts)
@@ -188,7 +187,7 @@ class Storage(pulumi.ComponentResource):
         self.files = FilesBucket(
             f"{name}-files",
             FilesBucketArgs(
-                bucket_prefix=f"{args.bucket_prefix}-files",
+                bucket_prefix=f"{args.prefix}-files",
                 region=args.region,
                 protect=args.protect,
                 tags=args.tags,
@@ -198,16 +197,39 @@ class Storage(pulumi.ComponentResource):
         self.backup = BackupBucket(
             f"{name}-backup",
             BackupBucketArgs(
-                bucket_prefix=f"{args.bucket_prefix}-backup",
-                region=args.region,
+                bucket_prefix=f"{args.prefix}-backup",
+                region=args.recovery_region,
                 retention_days=args.retention_days,
+                lock=args.lock,
                 protect=args.protect,
                 tags=args.tags,
             ),
             opts=child,
         )
+        self.copies = FileCopies(
+            f"{name}-copies",
+            FileCopiesArgs(
+                prefix=args.prefix,
+                source=Place(
+                    bucket_arn=self.files.bucket_arn, kms_key_arn=self.files.kms_key_arn, region=args.region
+                ),
+                destination=Place(
+                    bucket_arn=self.backup.bucket_arn,
+                    kms_key_arn=self.backup.kms_key_arn,
+                    region=args.recovery_region,
+                ),
+                log_retention_days=args.log_retention_days,
+                tags=args.tags,
+            ),
+            # A run's first objects are to find the bucket as it will be: versioned, encrypted, locked.
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[self.files, self.backup]),
+        )
         self.register_outputs(
-            {"filesBucket": self.files.bucket_name, "backupBucket": self.backup.bucket_name}
+            {
+                "filesBucket": self.files.bucket_name,
+                "backupBucket": self.backup.bucket_name,
+                "copyTask": self.copies.task_arn,
+            }
         )
 
 
@@ -225,18 +247,29 @@ def _key(
     )
 
 
-def _to_glacier(retention_days: int) -> list[aws.s3.BucketLifecycleConfigurationRuleTransitionArgs] | None:
+def _to_glacier(retention_days: int) -> list[LifecycleRule]:
     """Move objects on their first day, or never.
 
-    Glacier bills an object for 90 days from the day it arrives, however soon it is deleted. So that nothing is billed
-    beyond its life, an object that lives for 90 days has to arrive on day 0, and one that lives for less stays where
-    it is. Objects under 128 KB stay too, as S3 decides by default: Glacier would bill them as 128 KB.
+    Glacier bills an object for 90 days from the day it arrives, however soon it is deleted. An object that arrives at
+    the midnight after its creation, is replaced by the next daily copy at the earliest and kept for 90 days from
+    then on has been there for 90 days. Where replaced objects are kept for less, they would be billed beyond their
+    life, so all stay where they are. Objects under 128 KB stay too, as S3 decides by default: Glacier would bill them
+    as 128 KB.
     Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html,
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
     """
     if retention_days < GLACIER_MINIMUM_STORAGE.value:
-        return None
-    return [aws.s3.BucketLifecycleConfigurationRuleTransitionArgs(days=0, storage_class=GLACIER_CLASS)]
+        return []
+    return [
+        LifecycleRule(
+            id="to-glacier",
+            status="Enabled",
+            filter=every_object(),
+            transitions=[
+                aws.s3.BucketLifecycleConfigurationRuleTransitionArgs(days=0, storage_class=GLACIER_CLASS)
+            ],
+        )
+    ]
 
 
 def _expire_noncurrent(days: int) -> LifecycleRule:

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from operations import promises
 from operations.backup import Data, retention_days
 from operations.environments import BUDGET_WINDOW, PAGE, EnvironmentName, Gate, error_budget
 from operations.faults import Fault, show
@@ -32,10 +33,15 @@ from operations.limits import (
     DATABASE_INSTANCES,
     DATABASE_RETENTION_MAXIMUM,
     DATABASE_RETENTION_MINIMUM,
+    DATABASE_ZONES,
     GLACIER_MINIMUM_STORAGE,
+    GLOBAL_DATABASE_CLASSES,
+    GLOBAL_DATABASE_CLASSES_SOURCE,
+    GLOBAL_DATABASE_INSTANCES,
     HOSTED_ZONE_ID_LENGTH,
     LOG_RETENTION_DAYS,
     LOG_RETENTION_SOURCE,
+    RECOVERY_POINT_MINIMUM,
     RULES_PER_LOAD_BALANCER,
     SERVERLESS_CAPACITY,
     SERVICE_RANGES,
@@ -49,7 +55,9 @@ from operations.listener_rules import CLOSED_PATHS
 from operations.model import Model, matching
 from operations.monitoring import Monitoring, TraceStorage
 from operations.naming import APPLICATION
+from operations.recovery import Risk, Site
 from operations.release import Release, Standby, Switch
+from operations.retention import BucketPlan, LockMode, VaultPlan, files_plan, vault_plan
 from operations.services import Name, Replicas, Service
 from operations.slo import LONGEST_WINDOW
 from operations.slots import WHOLE, Slot
@@ -62,6 +70,19 @@ RESILIENT_ZONES: Final = 3
 
 REPLICATED_DATABASE_SLA: Final = 99.0
 """From this SLA on, in percent, the database has a reader to fail over to."""
+
+RECOVERY_SLA: Final = RESILIENT_SLA
+"""From this SLA on, in percent, the page's recovery objectives hold, and no vault lets go of a recovery point early."""
+
+TAKEOVER_SLA: Final = 99.99
+"""From this SLA on, in percent, the database that takes over in the recovery region has a reader at once, as the SLA takes
+of the one at home; below it one instance writes and reads until another is added."""
+
+IMMUTABLE_SLA: Final = 99.99
+"""From this SLA on, in percent, nobody can take a vault's lock off."""
+
+RESTORE_TEST_DAYS: Final = 7
+"""Days between two restore tests at most."""
 
 PAGED_SLA: Final = 99.99
 """From this SLA on, in percent, somebody is called at night."""
@@ -370,6 +391,48 @@ class Retention(Model):
     """At least what the Glacier storage class bills in any case."""
     logs_days: Annotated[int, AfterValidator(_is_log_retention)] = retention_days(Data.LOGS)
 
+    @property
+    def days(self) -> Mapping[Data, int]:
+        """Days, of each kind of data that is not kept without limit."""
+        return {Data.DATABASE: self.database_days, Data.FILES: self.files_days, Data.LOGS: self.logs_days}
+
+
+class RecoveryNetwork(Model):
+    """The VPC of the recovery region."""
+
+    cidr: VpcRange
+    zones: Annotated[tuple[ZoneLetter, ...], Field(min_length=DATABASE_ZONES.value)]
+    """Letters of the recovery region's zones; a database demands two."""
+
+    @model_validator(mode="after")
+    def _names_zones_once(self) -> Self:
+        if zone := _repeated(self.zones):
+            raise ValueError(f"zones names {zone} twice")
+        return self
+
+
+def _names_risks_once(risks: tuple[Risk, ...]) -> tuple[Risk, ...]:
+    if risk := _repeated(risks):
+        raise ValueError(f"names {risk} twice")
+    return risks
+
+
+class Recovery(Model):
+    """The recovery region's part of the environment: with it the page's recovery objectives hold. Without it there are
+    point-in-time recovery at home and daily copies in the recovery region, and no objectives."""
+
+    network: RecoveryNetwork
+    instances: Annotated[int, Field(ge=1, le=GLOBAL_DATABASE_INSTANCES.value)]
+    """Of the database there, of the same size as those at home; a cluster without one cannot take over."""
+    recovery_point_seconds: Annotated[int, Field(ge=RECOVERY_POINT_MINIMUM.value)]
+    """`rds.global_db_rpo`: commits wait while the recovery region is further behind. Below the page's recovery point."""
+    writer: Site = Site.HOME
+    """Where the writer is; changed after a failover, and back after the return."""
+    restore_test_days: Annotated[int, Field(ge=1, le=RESTORE_TEST_DAYS)]
+    """Days from one restore test to the next."""
+    accepted_risks: Annotated[tuple[Risk, ...], AfterValidator(_names_risks_once)]
+    """Every promise of the page that the environment does not keep, by name (operations.recovery.AT_RISK)."""
+
 
 # --- rules -----------------------------------------------------------------------------------------------------
 
@@ -526,6 +589,95 @@ def _database_carries_the_sla(environment: Environment, database: Database) -> I
         )
 
 
+def _recovery_network_is_apart(network: Network, recovery: Recovery | None) -> Iterator[Fault]:
+    if recovery is not None and recovery.network.cidr.overlaps(network.cidr):
+        yield Fault(
+            "quikapp:recovery.network.cidr",
+            f"overlaps quikapp:network.cidr, {network.cidr}; the two regions' networks have to reach each other",
+            show(recovery.network.cidr),
+        )
+
+
+def _recovery_network_holds_the_pods(
+    sizing: Sizing, services: Mapping[str, Service], recovery: Recovery | None
+) -> Iterator[Fault]:
+    # The application is built there anew when its region is lost.
+    if recovery is not None:
+        yield from _too_many_pods("quikapp:recovery.network.cidr", recovery.network.cidr, sizing, services)
+
+
+def _recovery_database_takes_over(
+    environment: Environment, database: Database, recovery: Recovery | None
+) -> Iterator[Fault]:
+    if recovery is None:
+        return
+    if environment.sla is not None and environment.sla >= TAKEOVER_SLA and recovery.instances < 2:
+        yield Fault(
+            "quikapp:recovery.instances",
+            f"an SLA of {environment.sla:g} takes at least 2, as at home: the writer that takes over, and a reader to fail "
+            "over to",
+            show(recovery.instances),
+        )
+    if database.instances > GLOBAL_DATABASE_INSTANCES.value:
+        yield Fault(
+            "quikapp:database.instances",
+            f"a global database of two regions takes at most {GLOBAL_DATABASE_INSTANCES.value} "
+            f"({GLOBAL_DATABASE_INSTANCES.source})",
+            show(database.instances),
+        )
+    if database.instance_class is not None and not database.instance_class.startswith(
+        GLOBAL_DATABASE_CLASSES
+    ):
+        yield Fault(
+            "quikapp:database.instanceClass",
+            f"a global database takes memory-optimized classes, {' and '.join(f'{c}…' for c in GLOBAL_DATABASE_CLASSES)} "
+            f"({GLOBAL_DATABASE_CLASSES_SOURCE})",
+            show(database.instance_class),
+        )
+
+
+def _declared(
+    environment: Environment,
+    database: Database,
+    retention: Retention,
+    recovery: Recovery | None,
+    monitoring: Monitoring,
+) -> promises.Declared:
+    return promises.Declared(
+        sla=environment.sla,
+        objectives=recovery is not None or _has_objectives(environment),
+        instances=database.instances,
+        retention=retention.days,
+        paged=monitoring.paging is not None,
+        recovery=None
+        if recovery is None
+        else promises.GlobalDatabase(
+            recovery_point=timedelta(seconds=recovery.recovery_point_seconds),
+            accepted=recovery.accepted_risks,
+        ),
+    )
+
+
+def _has_objectives(environment: Environment) -> bool:
+    return environment.sla is not None and environment.sla >= RECOVERY_SLA
+
+
+def _lock_mode(sla: float | None) -> LockMode | None:
+    if sla is None or sla < RECOVERY_SLA:
+        return None
+    return LockMode.COMPLIANCE if sla >= IMMUTABLE_SLA else LockMode.GOVERNANCE
+
+
+def _recovery_keeps_the_promises(
+    environment: Environment,
+    database: Database,
+    retention: Retention,
+    recovery: Recovery | None,
+    monitoring: Monitoring,
+) -> Iterator[Fault]:
+    yield from promises.breaches(_declared(environment, database, retention, recovery, monitoring))
+
+
 def _release_fits_its_switch(release: Release) -> Iterator[Fault]:
     if release.switch is Switch.LADDER and release.standby is Standby.COLD:
         yield Fault(
@@ -582,14 +734,16 @@ def _quotas_hold_the_services(
 def _network_holds_the_pods(
     network: Network, sizing: Sizing, services: Mapping[str, Service]
 ) -> Iterator[Fault]:
+    yield from _too_many_pods("quikapp:network.cidr", network.cidr, sizing, services)
+
+
+def _too_many_pods(
+    key: str, cidr: IPv4Network, sizing: Sizing, services: Mapping[str, Service]
+) -> Iterator[Fault]:
     pods = sum(_replicas(service, sizing).max for service in services.values()) * len(Slot)
-    room = network.cidr.num_addresses // POD_SHARE
+    room = cidr.num_addresses // POD_SHARE
     if pods > room:
-        yield Fault(
-            "quikapp:network.cidr",
-            f"has room for {room} pods; the services grow to {pods}",
-            show(network.cidr),
-        )
+        yield Fault(key, f"has room for {room} pods; the services grow to {pods}", show(cidr))
 
 
 def _cluster_holds_the_pods(
@@ -631,6 +785,10 @@ RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     _monitoring_carries_the_sla,
     _paging_carries_the_sla,
     _database_carries_the_sla,
+    _recovery_network_is_apart,
+    _recovery_network_holds_the_pods,
+    _recovery_database_takes_over,
+    _recovery_keeps_the_promises,
     _release_fits_its_switch,
     _routes_are_distinct,
     _quotas_hold_the_services,
@@ -680,6 +838,7 @@ class EnvironmentFacts(Model):
     """By name, which is also the name of its Kubernetes objects and the `service` label of its metrics."""
     database: Database
     retention: Retention = Retention()
+    recovery: Recovery | None = None
     monitoring: Monitoring
 
     @model_validator(mode="after")
@@ -697,6 +856,24 @@ class EnvironmentFacts(Model):
     def zone_names(self) -> tuple[str, ...]:
         """The zones as AWS names them: `eu-west-1a`."""
         return tuple(f"{self.region}{letter}" for letter in self.network.zones)
+
+    @property
+    def declared(self) -> promises.Declared:
+        """What decides which of the page's recovery promises are kept (operations.promises)."""
+        return _declared(self.environment, self.database, self.retention, self.recovery, self.monitoring)
+
+    @property
+    def files_plan(self) -> BucketPlan:
+        """How the backup bucket in the recovery region keeps the files."""
+        return files_plan(self.retention.files_days)
+
+    def vault_plan(self, data: Data) -> VaultPlan:
+        """Return how the vaults in both regions keep the recovery points of the database or the files.
+
+        Raises:
+            KeyError: the data are kept without limit, which no vault does.
+        """
+        return vault_plan(data, self.retention.days[data], _lock_mode(self.environment.sla))
 
     @property
     def error_budget(self) -> timedelta | None:

@@ -34,6 +34,25 @@ _AURORA_READERS = "https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/
 _AURORA_CAPACITY = (
     "https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.how-it-works.html"
 )
+_GLOBAL_DATABASE = (
+    "https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-getting-started.html"
+)
+_GLOBAL_RECOVERY = "https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-disaster-recovery.html"
+_AURORA_AVAILABILITY = (
+    "https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Concepts.AuroraHighAvailability.html"
+)
+_AURORA_BACKUPS = "https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.Managing.Backups.html"
+_SUBNET_GROUPS = (
+    "https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_VPC.WorkingWithRDSInstanceinaVPC.html"
+)
+_BACKUP_LIFECYCLE = "https://docs.aws.amazon.com/aws-backup/latest/devguide/API_Lifecycle.html"
+_BACKUP_CONTINUOUS = "https://docs.aws.amazon.com/aws-backup/latest/devguide/point-in-time-recovery.html"
+_S3_RETRIEVALS = (
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/restoring-objects-retrieval-options.html"
+)
+_S3_TRANSITIONS = (
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html"
+)
 _S3_CLASSES = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html"
 _S3_NAMES = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"
 _IAM_QUOTAS = "https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html"
@@ -105,7 +124,71 @@ DATABASE_RETENTION_MAXIMUM: Final = Limit(35, "days at most", _RDS_CLUSTER)
 DATABASE_INSTANCES: Final = Limit(16, "instances: one writer and 15 readers", _AURORA_READERS)
 SERVERLESS_CAPACITY: Final = Limit(256, "ACUs at most, in steps of one half", _AURORA_CAPACITY)
 GLACIER_MINIMUM_STORAGE: Final = Limit(
-    90, "days that S3 Glacier Flexible Retrieval bills at least", _S3_CLASSES
+    90, "days that S3 Glacier Instant and Flexible Retrieval bill at least", _S3_CLASSES
+)
+DEEP_ARCHIVE_MINIMUM_STORAGE: Final = Limit(
+    180, "days that S3 Glacier Deep Archive bills at least", _S3_CLASSES
+)
+INFREQUENT_ACCESS_MINIMUM_STORAGE: Final = Limit(30, "days that S3 Standard-IA bills at least", _S3_CLASSES)
+INFREQUENT_ACCESS_FIRST_DAYS: Final = Limit(
+    30, "days in S3 Standard before a move to Standard-IA", _S3_TRANSITIONS
+)
+SMALLEST_BILLED_OBJECT: Final = Limit(
+    128, "KB that S3 Standard-IA and Glacier Instant Retrieval bill for any smaller object", _S3_CLASSES
+)
+GLACIER_EXPEDITED_RETRIEVAL: Final = Limit(5, "minutes typically, from Flexible Retrieval", _S3_RETRIEVALS)
+GLACIER_STANDARD_RETRIEVAL: Final = Limit(5, "hours typically, from Flexible Retrieval", _S3_RETRIEVALS)
+GLACIER_BULK_RETRIEVAL: Final = Limit(12, "hours typically, from Flexible Retrieval", _S3_RETRIEVALS)
+DEEP_ARCHIVE_STANDARD_RETRIEVAL: Final = Limit(12, "hours typically, from Deep Archive", _S3_RETRIEVALS)
+DEEP_ARCHIVE_BULK_RETRIEVAL: Final = Limit(48, "hours typically, from Deep Archive", _S3_RETRIEVALS)
+CONTINUOUS_BACKUP_DAYS: Final = Limit(35, "days at most of a continuous backup", _BACKUP_CONTINUOUS)
+COLD_STORAGE_MINIMUM: Final = Limit(90, "days in AWS Backup's cold storage at least", _BACKUP_LIFECYCLE)
+
+# Recovery
+RECOVERY_POINT_MINIMUM: Final = Limit(20, "seconds of rds.global_db_rpo at least", _GLOBAL_RECOVERY)
+GLOBAL_DATABASE_INSTANCES: Final = Limit(
+    15,
+    "instances of the writing cluster: one writer, and 15 readers less one for each other region",
+    _GLOBAL_DATABASE,
+)
+GLOBAL_DATABASE_CLASSES: Final = ("db.r", "db.x")
+"""How the memory-optimized instance classes begin, the only ones that a global database takes."""
+GLOBAL_DATABASE_CLASSES_SOURCE: Final = _GLOBAL_DATABASE
+DATABASE_ZONES: Final = Limit(2, "zones at least of a subnet group", _SUBNET_GROUPS)
+RESTORABLE_LAG: Final = Limit(
+    5, "minutes that the latest restorable time is typically behind", _AURORA_BACKUPS
+)
+WRITER_FAILOVER: Final = Limit(
+    60, "seconds typically until a reader has taken over as the writer", _AURORA_AVAILABILITY
+)
+WRITER_RECREATION: Final = Limit(
+    10, "minutes typically until a writer without readers is made anew", _AURORA_AVAILABILITY
+)
+
+BACKUP_NAME_LENGTH: Final = Limit(
+    50,
+    "characters of the name of a vault, a plan or a restore testing plan",
+    "https://docs.aws.amazon.com/aws-backup/latest/devguide/API_BackupRuleInput.html",
+)
+LOCK_GRACE_MINIMUM: Final = Limit(
+    3,
+    "days at least in which a lock in compliance mode can be taken off",
+    "https://docs.aws.amazon.com/aws-backup/latest/devguide/API_PutBackupVaultLockConfiguration.html",
+)
+FUNCTION_NAME_LENGTH: Final = Limit(
+    64, "characters", "https://docs.aws.amazon.com/lambda/latest/api/API_CreateFunction.html"
+)
+SCHEDULE_NAME_LENGTH: Final = Limit(
+    64, "characters", "https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html"
+)
+REPLICATION_TIME_MINUTES: Final = Limit(
+    15,
+    "minutes, the only threshold that S3 Replication Time Control takes",
+    "https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-time-control.html",
+)
+
+ISSUE_LENGTH: Final = Limit(
+    65_536, "characters of a GitHub issue", "https://github.com/PyGithub/PyGithub/issues/1906"
 )
 
 LOG_RETENTION_DAYS: Final = frozenset(

@@ -39,6 +39,7 @@ class Part(StrEnum):
     FILEBEAT = "filebeat"
     DATADOG_AGENT = "datadog-agent"
     DATADOG_CLUSTER_AGENT = "datadog-cluster-agent"
+    CLOUDWATCH_EXPORTER = "cloudwatch-exporter"
 
     @property
     def namespace(self) -> str:
@@ -85,6 +86,7 @@ SIZES: Final[Mapping[Part, Size]] = MappingProxyType(
         Part.FILEBEAT: Size(100, 256),
         Part.DATADOG_AGENT: Size(300, 768),
         Part.DATADOG_CLUSTER_AGENT: Size(200, 512),
+        Part.CLOUDWATCH_EXPORTER: Size(100, 128),
     }
 )
 """Of every part but Elasticsearch, whose nodes the stack file sizes."""

@@ -52,6 +52,15 @@ DATADOG_AGENT_IMAGE: Final = "gcr.io/datadoghq/agent:7.83.3"
 DATADOG_CLUSTER_AGENT_IMAGE: Final = "gcr.io/datadoghq/cluster-agent:7.83.3"
 """Released together with the agent."""
 
+# renovate: datasource=docker depName=quay.io/prometheuscommunity/yet-another-cloudwatch-exporter
+CLOUDWATCH_EXPORTER_IMAGE: Final = "quay.io/prometheuscommunity/yet-another-cloudwatch-exporter:v0.67.0"
+"""Its Go module has the same version, so that what is deployed is what is tried."""
+
+# renovate: datasource=endoflife-date depName=python versioning=loose
+LAMBDA_PYTHON: Final = "3.13"
+"""The Python that Lambda runs; it offers a release some months after there is one.
+Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtimes.html"""
+
 # renovate: datasource=aws-eks-addon depName=kube-state-metrics packageName={"kubernetesVersion":"1.36","addonName":"kube-state-metrics"}
 KUBE_STATE_METRICS_ADDON: Final = "v2.20.0-eksbuild.6"
 

@@ -112,7 +112,8 @@ class Engine:
         binaries = root / "bin"
         binaries.mkdir(parents=True, exist_ok=True)
         self.state.mkdir(exist_ok=True)
-        _link(binaries / "pulumi", self.pulumi)
+        if self.pulumi != binaries / "pulumi":  # this process found it there itself, the second time
+            _link(binaries / "pulumi", self.pulumi)
         for plugin in plugins():
             self._install_plugin(plugin)
         _script(binaries / "aws", _AWS_SHIM, token=self.token)

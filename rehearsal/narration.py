@@ -12,7 +12,7 @@ from typing import Any, cast
 from pulumi import automation as auto
 from pulumi.automation import events
 from rich.console import Console
-from rich.markup import escape
+from rich.markup import escape, render
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -37,6 +37,9 @@ PLAIN_STEP = 25
 
 INLINE_CHARACTERS = 80
 """An output with fields is one row where it fits into so many characters, else a row a field."""
+
+DEEPEST_ROW = 2
+"""Steps below an output from which on everything is one row, however long: a table is for reading."""
 
 _CLOSING_WORDS = ("preview failed", "update failed")
 """What the engine says after the reasons, and a person knows by then."""
@@ -187,15 +190,26 @@ def outputs_table(outputs: Mapping[str, auto.OutputValue], title: str) -> Table:
 
 
 def _rows(path: str, value: Any) -> list[tuple[str, str]]:
-    if isinstance(value, dict):
+    if isinstance(value, dict) and path.count(".") < DEEPEST_ROW:
         items = cast("dict[str, Any]", value)
-        line = "  ".join(f"{key} {inner}" for key, inner in items.items())
-        if len(line) > INLINE_CHARACTERS or any(isinstance(inner, (dict, list)) for inner in items.values()):
+        if len(render(_inline(items)).plain) > INLINE_CHARACTERS or any(
+            isinstance(inner, (dict, list)) for inner in items.values()
+        ):
             return [row for key, inner in items.items() for row in _rows(f"{path}.{key}", inner)]
-        return [(path, "  ".join(f"{key} [bold]{escape(str(inner))}[/]" for key, inner in items.items()))]
+    return [(path, _inline(value))]
+
+
+def _inline(value: Any) -> str:
+    if isinstance(value, dict):
+        return "  ".join(
+            f"{escape(str(key))} ({_inline(inner)})"
+            if isinstance(inner, dict)
+            else f"{escape(str(key))} [bold]{_inline(inner)}[/]"
+            for key, inner in cast("dict[str, Any]", value).items()
+        )
     if isinstance(value, list):
-        return [(path, ", ".join(escape(str(inner)) for inner in cast("list[Any]", value)))]
-    return [(path, escape(str(value)))]
+        return ", ".join(escape(str(inner)) for inner in cast("list[Any]", value))
+    return escape(str(value))
 
 
 def _plain(message: str) -> str:

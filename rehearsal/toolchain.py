@@ -41,6 +41,8 @@ class ToolSet(StrEnum):
     PROMETHEUS = "prometheus"
     ALERTMANAGER = "alertmanager"
     JAEGER = "jaeger"
+    ACTIONLINT = "actionlint"
+    YACE = "yace"
 
 
 class Suits(Enum):
@@ -172,6 +174,31 @@ RECIPES: Mapping[ToolSet, Recipe] = {
             )
         ],
         link={"github.com/jaegertracing/jaeger/internal/version.latestVersion": "v{version}"},
+    ),
+    ToolSet.ACTIONLINT: Recipe(
+        purpose="the checker of the workflows",
+        minutes=0.2,
+        tools=[
+            Tool(
+                name="actionlint",
+                module="github.com/rhysd/actionlint",
+                suits=Suits.SAME_MINOR,
+                version_command=("-version",),
+            )
+        ],
+        link={"github.com/rhysd/actionlint.version": "{version}"},
+    ),
+    ToolSet.YACE: Recipe(
+        purpose="the CloudWatch exporter itself, and the names that it gives to metrics",
+        minutes=3,
+        tools=[
+            Tool(
+                name="yace",
+                module="github.com/prometheus-community/yet-another-cloudwatch-exporter",
+                suits=Suits.SAME_MINOR,
+            )
+        ],
+        link={"github.com/prometheus/common/version.Version": "{version}"},
     ),
 }
 

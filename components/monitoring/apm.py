@@ -420,7 +420,9 @@ def _mounts(volumes: Sequence[core.VolumeArgs]) -> list[core.VolumeMountArgs]:
     paths = {"config": CONFIG_PATH, **_WRITTEN}
     return [
         core.VolumeMountArgs(
-            name=str(volume.name), mount_path=paths[str(volume.name)], read_only=volume.name == "config"
+            name=str(volume.name),
+            mount_path=paths[str(volume.name)],
+            read_only=volume.name == "config" or None,
         )
         for volume in volumes
     ]

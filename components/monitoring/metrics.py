@@ -152,10 +152,13 @@ def configuration(
             {"job_name": Part.PROMETHEUS, **_replicas_of(Part.PROMETHEUS, "http")},
             {"job_name": Part.ALERTMANAGER, **_replicas_of(Part.ALERTMANAGER, "http")},
             {"job_name": Part.JAEGER, **_replicas_of(Part.JAEGER, "metrics")},
-            {
-                "job_name": Part.GRAFANA,
-                "static_configs": [{"targets": [f"{Part.GRAFANA.host}:{PORTS[Part.GRAFANA]['http']}"]}],
-            },
+            *(
+                {
+                    "job_name": part,
+                    "static_configs": [{"targets": [f"{part.host}:{PORTS[part]['http']}"]}],
+                }
+                for part in (Part.GRAFANA, Part.CLOUDWATCH_EXPORTER)
+            ),
         ],
     }
 

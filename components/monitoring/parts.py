@@ -39,6 +39,7 @@ PORTS: Final[Mapping[Part, Mapping[str, int]]] = MappingProxyType(
         Part.FILEBEAT: {"http": 5066},
         Part.DATADOG_AGENT: {"apm": 8126, "health": 5555},
         Part.DATADOG_CLUSTER_AGENT: {"agents": 5005, "health": 5556},
+        Part.CLOUDWATCH_EXPORTER: {"http": 5000},
     }
 )
 """The ports that each part listens on, by the name they have in its Service."""
@@ -68,6 +69,7 @@ FLOWS: Final = (
     Flow(Part.ALERTMANAGER, Part.ALERTMANAGER, "gossip"),
     Flow(Part.PROMETHEUS, Part.GRAFANA, "http"),
     Flow(Part.PROMETHEUS, Part.JAEGER, "metrics"),
+    Flow(Part.PROMETHEUS, Part.CLOUDWATCH_EXPORTER, "http"),
     Flow(Part.GRAFANA, Part.PROMETHEUS, "http"),
     Flow(Part.GRAFANA, Part.ALERTMANAGER, "http"),
     Flow(Part.GRAFANA, Part.JAEGER, "query"),
@@ -82,7 +84,7 @@ FLOWS: Final = (
     Flow(Part.DATADOG_AGENT, Part.DATADOG_CLUSTER_AGENT, "agents"),
 )
 """Who talks to whom within the stack. What leaves it (scrapes of slots and nodes, the API server, Slack, PagerDuty,
-Datadog) each part declares where it is made."""
+Datadog, CloudWatch) each part declares where it is made."""
 
 
 def flows_into(part: Part, present: Set[Part]) -> Iterator[Flow]:

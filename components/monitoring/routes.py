@@ -36,6 +36,7 @@ BUSINESS_HOURS: Final = "business-hours"
 
 SERVICE_DOWN: Final = "ServiceDown"
 BUDGET_BURN: Final = "ErrorBudgetBurn"
+REPLICATION_LAG: Final = "ReplicationLag"
 
 RETENTION: Final = timedelta(days=14)
 """How long Alertmanager remembers what it sent: twice the longest time between two messages. Had it forgotten, it would
@@ -205,6 +206,11 @@ def _inhibitions() -> Sequence[Configuration]:
             "name": "a budget that burns fast burns slowly too",
             "source_matchers": [f'alertname="{BUDGET_BURN}"', 'severity="critical"'],
             "target_matchers": [f'alertname="{BUDGET_BURN}"', 'severity="warning"'],
+        },
+        {
+            "name": "a lag that is critical is a warning too",
+            "source_matchers": [f'alertname="{REPLICATION_LAG}"', 'severity="critical"'],
+            "target_matchers": [f'alertname="{REPLICATION_LAG}"', 'severity="warning"'],
         },
         {
             "name": "a service that is down has no metrics worth a word",

@@ -15,12 +15,15 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Final, NotRequired, TypedDict
 
-from operations import metrics
+from operations import metrics, recovery_alerts
+from operations.backup import Data
 from operations.environments import BUDGET_WINDOW
 from operations.incidents import OBJECTIVES
 from operations.metrics import EVERYTHING, KEY_METRICS, KeyMetric, Level, promql_duration
 from operations.monitoring import INDEX_CLEANER, LOG_SWEEP, NAMESPACE, ON_NODES, Chore, Part
 from operations.priorities import PRIORITY_OF_LEVEL, ROUTES, Priority
+from operations.recovery import RPO, RTO
+from operations.recovery_alerts import BACKUPS, RESTORES, Figure, Lag, Told
 from operations.slo import BURN_RATES, BurnRate, allowed_error_ratio, burn_rates
 
 # --- the form ------------------------------------------------------------------------------------------------------
@@ -55,6 +58,28 @@ class RuleFile(TypedDict):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RecoveryWatched:
+    """What an environment with recovery objectives is held to, besides the page's RTO.
+
+    Raises:
+        ValueError: commits wait only when the RPO is broken already, or restores are never tested.
+    """
+
+    recovery_point: timedelta
+    """How far the recovery region may be behind before the database makes commits wait; below the page's RPO."""
+    restore_test_days: int
+    """A restore is tested at least every so many days."""
+
+    def __post_init__(self) -> None:
+        if not timedelta() < self.recovery_point < RPO:
+            raise ValueError(
+                f"recovery_point is {self.recovery_point}: allowed is above zero and below {RPO}"
+            )
+        if self.restore_test_days < 1:
+            raise ValueError(f"restore_test_days is {self.restore_test_days}: allowed is 1 and more")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Watched:
     """What the rules of one environment are about."""
 
@@ -69,6 +94,8 @@ class Watched:
     """The folder of the runbooks; like `grafana_url` without a slash at its end."""
     retention_days: int
     """How long Prometheus remembers."""
+    recovery: RecoveryWatched | None = None
+    """None where the database lives in one region: then only backups are watched."""
     chores: tuple[Chore, ...] = ()
     """The CronJobs of the monitoring stack, which knows them itself."""
 
@@ -168,6 +195,7 @@ def _topics(watched: Watched) -> Iterator[_Topic]:
     yield _error_budget(watched)
     yield _Topic("services", alerts=tuple(_service_down(service) for service in watched.services))
     yield _Topic("nodes", alerts=(NODE_DOWN,))
+    yield _Topic("recovery", alerts=tuple(_recovery(watched)))
     yield _Topic(
         "monitoring",
         alerts=(
@@ -384,6 +412,164 @@ NODE_DOWN: Final = Alert(
     dashboard="cluster",
 )
 
+# --- backups and recovery ------------------------------------------------------------------------------------------
+
+
+def _recovery(watched: Watched) -> Iterator[Alert]:
+    for told in BACKUPS:
+        yield _backup_overdue(told)
+        yield _figure_unknown(told)
+    if watched.recovery is None:
+        return
+    recovery_point = watched.recovery.recovery_point
+    yield from (_lagging(Lag.RECOVERY_POINT, level, recovery_point) for level in Level)
+    # It is the first to rise, and makes no commit wait.
+    yield _lagging(Lag.REPLICATION, Level.WARNING, recovery_point)
+    yield LAG_UNKNOWN
+    for told in RESTORES:
+        match told.figure:
+            case Figure.RESTORE_AGE:
+                yield _restore_test_overdue(told, watched.recovery.restore_test_days)
+                yield _figure_unknown(told)
+            case _:
+                # One is published with the other: both are known or none.
+                yield _restore_too_slow(told)
+
+
+def figure(told: Told) -> str:
+    """PromQL of a figure in seconds, as old as it was when it was last published."""
+    name = recovery_alerts.series(recovery_alerts.NAMESPACE, told.figure)
+    return f'max({name}{{dimension_{recovery_alerts.DATA}="{told.data}"}})'
+
+
+def lag_seconds(lag: Lag) -> str:
+    """PromQL of how many seconds the region that follows is behind, whichever of the two it is."""
+    return f"max({recovery_alerts.series(recovery_alerts.DATABASE_NAMESPACE, lag)}) / 1000"
+
+
+LAG_LABEL: Final[Mapping[Lag, str]] = MappingProxyType(
+    {Lag.RECOVERY_POINT: "recovery-point", Lag.REPLICATION: "replication"}
+)
+LAG_SUMMARY: Final[Mapping[Lag, str]] = MappingProxyType(
+    {
+        Lag.RECOVERY_POINT: "Commits reach the recovery region {{ $value | humanizeDuration }} late",
+        Lag.REPLICATION: "Replication to the recovery region takes {{ $value | humanizeDuration }}",
+    }
+)
+
+
+def _lagging(lag: Lag, level: Level, recovery_point: timedelta) -> Alert:
+    """A critical lag is P1: at the next step no write gets through, and what it is about cannot be made good later."""
+    threshold = recovery_alerts.lag_threshold(level, recovery_point).total_seconds()
+    waits = f"commits wait from {recovery_point.total_seconds():g}s on"
+    return Alert(
+        name="ReplicationLag",
+        labels={"lag": LAG_LABEL[lag]},
+        expression=f"{lag_seconds(lag)} > {threshold:g}",
+        hold=HOLD[level],
+        priority=PRIORITY_OF_LEVEL[level],
+        summary=f"{LAG_SUMMARY[lag]}, above {threshold:g}s",
+        impact=(
+            f"Users' writes are about to hang: {waits}, so that not more is lost with the region."
+            if level is Level.CRITICAL
+            else f"As much would be lost with the region; users' writes hang if it grows: {waits}."
+        ),
+        dashboard="data",
+    )
+
+
+FIGURE_TITLE: Final[Mapping[Told, str]] = MappingProxyType(
+    {
+        Told(Data.DATABASE, Figure.BACKUP_AGE): "backup of the database",
+        Told(Data.FILES, Figure.BACKUP_AGE): "backup of the files",
+        Told(Data.FILES, Figure.COPY_AGE): "copy of the files",
+        Told(Data.DATABASE, Figure.RESTORE_AGE): "tested restore of the database",
+        Told(Data.FILES, Figure.RESTORE_AGE): "tested restore of the files",
+        Told(Data.DATABASE, Figure.RESTORE_DURATION): "tested restore of the database",
+        Told(Data.FILES, Figure.RESTORE_DURATION): "tested restore of the files",
+    }
+)
+"""What a figure is about, as it stands after `the last`."""
+
+
+def _backup_overdue(told: Told) -> Alert:
+    limit = recovery_alerts.overdue(recovery_alerts.BACKUP_PERIOD)
+    return Alert(
+        name="BackupOverdue",
+        labels={"data": told.data, "figure": told.figure},
+        expression=f"{figure(told)} > {limit // timedelta(seconds=1)}",
+        # The expression waits long enough.
+        hold=None,
+        # Nothing is lost by it yet, and what failed is tried again before anybody could mend it at night.
+        priority=Priority.P3,
+        summary=f"The last {FIGURE_TITLE[told]} is {{{{ $value | humanizeDuration }}}} old, above {_spoken(limit)}",
+        impact="A restore from it would bring back nothing that is newer.",
+        dashboard="data",
+    )
+
+
+def _restore_test_overdue(told: Told, days: int) -> Alert:
+    limit = recovery_alerts.overdue(timedelta(days=days))
+    return Alert(
+        name="RestoreTestOverdue",
+        labels={"data": told.data},
+        expression=f"{figure(told)} > {limit // timedelta(seconds=1)}",
+        hold=None,
+        priority=Priority.P3,
+        summary=f"The last {FIGURE_TITLE[told]} is {{{{ $value | humanizeDuration }}}} ago, above {_spoken(limit)}",
+        impact="Nobody knows whether the backups of today can be restored.",
+        dashboard="data",
+    )
+
+
+def _restore_too_slow(told: Told) -> Alert:
+    return Alert(
+        name="RestoreTooSlow",
+        labels={"data": told.data},
+        expression=f"{figure(told)} > {RTO // timedelta(seconds=1)}",
+        hold=None,
+        priority=Priority.P3,
+        summary=f"The last {FIGURE_TITLE[told]} took {{{{ $value | humanizeDuration }}}}, above {_spoken(RTO)}",
+        impact="What only a backup can bring back is not back in the recovery time that is promised.",
+        dashboard="data",
+    )
+
+
+FIGURE_HOLD: Final = timedelta(days=1)
+"""An environment of yesterday has its first backup by then; what is published each hour is missed soon enough."""
+
+
+def _unknown(value: str) -> str:
+    """PromQL of a value that is not there; without the exporter all would be missing, and another alert says so."""
+    return f'absent({value}) and max(up{{job="{Part.CLOUDWATCH_EXPORTER}"}}) == 1'
+
+
+def _figure_unknown(told: Told) -> Alert:
+    return Alert(
+        name="RecoveryUnknown",
+        labels={"data": told.data, "figure": told.figure},
+        expression=_unknown(figure(told)),
+        hold=FIGURE_HOLD,
+        priority=Priority.P3,
+        summary=f"Nothing is known of the last {FIGURE_TITLE[told]}: there was none, or nobody tells",
+        impact="Nobody would be told if it failed.",
+        dashboard="data",
+    )
+
+
+LAG_UNKNOWN: Final = Alert(
+    name="RecoveryUnknown",
+    labels={"data": Data.DATABASE, "figure": Lag.RECOVERY_POINT},
+    expression=_unknown(lag_seconds(Lag.RECOVERY_POINT)),
+    # A cluster that changes its role, or is made anew, tells nothing for some minutes.
+    hold=timedelta(minutes=15),
+    # A region that does not follow any more can be all that is left tomorrow.
+    priority=Priority.P2,
+    summary="Nothing is known of how far the recovery region is behind: it does not follow, or nobody tells",
+    impact="If the region were lost now, nobody could say how much is lost with it.",
+    dashboard="data",
+)
+
 # --- monitoring ----------------------------------------------------------------------------------------------------
 
 STATE_METRICS: Final = "kube-state-metrics"
@@ -402,6 +588,7 @@ PART_IMPACT: Final[Mapping[Part, str]] = MappingProxyType(
         Part.FILEBEAT: "Logs of the nodes without it arrive late, or never where their pods go first.",
         Part.DATADOG_AGENT: "Datadog sees nothing of the nodes without it.",
         Part.DATADOG_CLUSTER_AGENT: "Datadog's agents cannot tell which pods they look at.",
+        Part.CLOUDWATCH_EXPORTER: "Nobody is told that replication lags, or that backups or restores fail.",
     }
 )
 """What is lost with pods of a part."""
@@ -419,12 +606,16 @@ JOB_IMPACT: Final[Mapping[str, str]] = MappingProxyType(
         Part.ALERTMANAGER: "Nobody is told of notifications that fail.",
         Part.GRAFANA: "The dashboards do not show their own load.",
         Part.JAEGER: "Nobody sees whether traces are refused.",
+        Part.CLOUDWATCH_EXPORTER: "Nobody is told that replication lags, or that backups or restores fail.",
     }
 )
 """What is lost with targets of a scrape job; the slots' own is watched by `ServiceDown`."""
 
-BLINDING: Final = frozenset({STATE_METRICS, "cadvisor", Part.PROMETHEUS, Part.ALERTMANAGER})
-"""Without these jobs and parts an outage can go unannounced: P2. The others are for the day's review."""
+BLINDING: Final = frozenset(
+    {STATE_METRICS, "cadvisor", Part.PROMETHEUS, Part.ALERTMANAGER, Part.CLOUDWATCH_EXPORTER}
+)
+"""Without these jobs and parts an outage, or data about to be lost, can go unannounced: P2. The others are for the day's
+review."""
 
 PART_HOLD: Final = timedelta(minutes=15)
 """Longer than any part takes to be rolled: a volume is attached, an image pulled, a write-ahead log replayed."""

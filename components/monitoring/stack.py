@@ -1,6 +1,6 @@
 """The monitoring stack of one environment (the operations page, "Monitoring Stack")."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal
 
@@ -11,6 +11,7 @@ import pulumi_kubernetes as kubernetes
 from components import hardening
 from components.monitoring.alerting import Alertmanager, AlertmanagerArgs
 from components.monitoring.apm import Datadog, DatadogArgs
+from components.monitoring.cloudwatch import CloudwatchExporter, CloudwatchExporterArgs, DatabaseCluster
 from components.monitoring.elasticsearch import Elasticsearch, ElasticsearchArgs
 from components.monitoring.elasticsearch_configuration import User
 from components.monitoring.grafana import Grafana, GrafanaArgs
@@ -44,7 +45,8 @@ class MonitoringArgs:
     """What is monitored, how much of it is kept, and who hears of it.
 
     Raises:
-        ValueError: a secret that the facts ask for is not among the secrets.
+        ValueError: a secret that the facts ask for is not among the secrets, or recovery is watched without clusters to
+            watch, or the other way round.
     """
 
     region: str
@@ -55,6 +57,8 @@ class MonitoringArgs:
     """What alerts and dashboards are about; it names the environment."""
     database_services: Collection[str]
     """Those of the watched services that use the database."""
+    database_clusters: Sequence[DatabaseCluster] = ()
+    """Of the global database, one in each region; none where recovery is not watched."""
     logs_days: int
     """Age up to which log lines are kept, and no longer."""
     slot_namespaces: Mapping[Slot, pulumi.Input[str]]
@@ -72,6 +76,11 @@ class MonitoringArgs:
         if missing := sorted(self.facts.secrets.keys() - self.secrets.keys()):
             raise ValueError(
                 f"{self.facts.secrets[missing[0]]} takes the secret {missing[0]}, which is not given"
+            )
+        if (self.watched.recovery is None) != (not self.database_clusters):
+            raise ValueError(
+                "watched.recovery and database_clusters are given both or not at all: "
+                f"recovery is {self.watched.recovery} and clusters are {[*self.database_clusters]}"
             )
 
 
@@ -163,6 +172,18 @@ class Monitoring(pulumi.ComponentResource):
                 sign_in=facts.sign_in,
                 client_secret=None if facts.sign_in is None else args.secrets["grafana-client-secret"],
                 elasticsearch=elasticsearch.access(User.GRAFANA),
+            ),
+            opts=self.child,
+        )
+        CloudwatchExporter(
+            f"{name}-{Part.CLOUDWATCH_EXPORTER}",
+            CloudwatchExporterArgs(
+                place=self.place,
+                environment=environment,
+                region=args.region,
+                clusters=args.database_clusters,
+                cluster_name=args.cluster_name,
+                tags=args.tags,
             ),
             opts=self.child,
         )

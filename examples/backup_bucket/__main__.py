@@ -1,4 +1,4 @@
-"""A backup bucket alone: private, encrypted with a key of its own, in Glacier, and empty again after the retention."""
+"""A backup bucket alone: private, encrypted with a key of its own, in Glacier, and with what it held before for a while."""
 
 import pulumi
 

@@ -126,12 +126,15 @@ def outputs(live: Object) -> Object:
 def live_inputs(live: Any, inputs: Any, path: tuple[str, ...] = ()) -> Any:
     """The inputs as the live object has them: its values in the shape of the old inputs.
 
-    What only the server set is left out; what is gone from the live object is gone here too. A quantity that the server
-    spells differently keeps its old spelling. Members of a list are paired by their name, or else by position.
+    What only the server set is left out; what is gone from the live object is gone here too, except an empty list,
+    which the server itself leaves out. A quantity that the server spells differently keeps its old spelling. Members of
+    a list are paired by their name, or else by position.
     """
     if is_map(inputs) and is_map(live):
         found = {
-            key: live_inputs(live[key], value, (*path, key)) for key, value in inputs.items() if key in live
+            key: live_inputs(live[key], value, (*path, key)) if key in live else value
+            for key, value in inputs.items()
+            if key in live or value == []
         }
         if not path and live.get("kind") == "Secret" and "stringData" in inputs:
             found["stringData"] = _live_string_data(inputs["stringData"], live.get("data", {}))
@@ -145,11 +148,16 @@ def _live_items(live: list[Any], inputs: list[Any], path: tuple[str, ...]) -> li
     if not all(is_map(item) for item in [*live, *inputs]):
         return live
     for key in ("name", "key", "containerPort", "mountPath", "ip", "uid"):
-        if inputs and all(key in item for item in [*live, *inputs]):
+        if inputs and _is_unique(key, live) and _is_unique(key, inputs):
             by_key = {item[key]: item for item in live}
             return [live_inputs(by_key[item[key]], item, path) for item in inputs if item[key] in by_key]
     paired = [live_inputs(new, old, path) for new, old in zip(live, inputs, strict=False)]
     return paired + live[len(inputs) :]
+
+
+def _is_unique(key: str, items: list[Any]) -> bool:
+    """Whether every member has the key, and each a value of its own: two mounts of one volume share its name."""
+    return all(key in item for item in items) and len({str(item[key]) for item in items}) == len(items)
 
 
 def _live_string_data(inputs: Object, data: Object) -> Object:

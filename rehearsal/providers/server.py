@@ -1,8 +1,8 @@
 """Serves a provider to the engine: `pulumi.provider.experimental`, and what the server of the SDK leaves out.
 
-A comparison gets the old inputs beside the old outputs. What a provider refuses reaches the engine as its message
-alone, without a traceback. An object that exists but did not become ready is kept in the state. What is said of a
-change of configuration is what the engine hears.
+A comparison gets the old inputs beside the old outputs. An asset keeps its hash. What a provider refuses reaches the
+engine as its message alone, without a traceback. An object that exists but did not become ready is kept in the state.
+What is said of a change of configuration is what the engine hears.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from pulumi.provider.experimental.provider import DiffRequest, DiffResponse, Pro
 from pulumi.provider.experimental.server import ProviderServicer
 from pulumi.runtime.proto import engine_pb2, engine_pb2_grpc, provider_pb2, provider_pb2_grpc, status_pb2
 
+from rehearsal.providers.assets import unwrap, wrap
 from rehearsal.providers.values import Values, members
 
 OLD_INPUTS = "__inputs"
@@ -104,7 +105,7 @@ class _Configuration(Provider):
 
 
 class _Clearly(grpc.aio.ServerInterceptor):
-    """Turns what a provider refuses into the status that the engine understands."""
+    """Turns what a provider refuses into the status that the engine understands, and loses nothing of an asset."""
 
     async def intercept_service(
         self,
@@ -117,10 +118,13 @@ class _Clearly(grpc.aio.ServerInterceptor):
         serve: Callable[[Any, Any], Awaitable[Any]] = handler.unary_unary
 
         async def served(request: Any, context: Any) -> Any:
+            wrap(request)
             try:
-                return await serve(request, context)
+                response = await serve(request, context)
             except Refusal as refusal:
                 await _abort(context, refusal)
+            unwrap(response)
+            return response
 
         return grpc.unary_unary_rpc_method_handler(
             cast(Any, served),

@@ -38,6 +38,10 @@ INHIBITED: list[tuple[Labels, Labels]] = [
         alert("ErrorBudgetBurn", severity="critical", burn_rate="fastest"),
         alert("ErrorBudgetBurn", severity="warning", burn_rate="slow"),
     ),
+    (
+        alert("ReplicationLag", severity="critical", lag="recovery-point"),
+        alert("ReplicationLag", severity="warning", lag="replication"),
+    ),
     *(
         (SERVICE_DOWN, alert(metric, severity="critical", **API))
         for metric in ("ApiLatencyP99", "ErrorRate", "CpuUsage", "MemoryUsage", "PodRestarts")
@@ -83,6 +87,15 @@ TOLD: list[tuple[Labels, Labels]] = [
     (alert("ErrorBudgetBurn", severity="critical"), alert("ErrorBudgetBurn", severity="none")),
     (alert("ErrorBudgetBurn", severity="critical"), alert("MonitoringPartMissing", severity="warning")),
     (alert("MonitoringPartMissing", severity="critical"), alert("ErrorBudgetBurn", severity="warning")),
+    # A lag that is critical is one lag, and nothing else.
+    (
+        alert("ReplicationLag", severity="warning"),
+        alert("ReplicationLag", severity="warning", lag="replication"),
+    ),
+    (alert("ReplicationLag", severity="none"), alert("ReplicationLag", severity="warning")),
+    (alert("ReplicationLag", severity="critical"), alert("ReplicationLag", severity="none")),
+    (alert("ReplicationLag", severity="critical"), alert("BackupOverdue", severity="warning")),
+    (alert("RecoveryUnknown", severity="critical"), alert("ReplicationLag", severity="warning")),
     # An outage of one service says nothing of another, nor of what is no metric of it.
     (SERVICE_DOWN, alert("ErrorRate", severity="critical", slot="blue", service="web")),
     (SERVICE_DOWN, alert("ServiceDown", severity="critical", service="web")),

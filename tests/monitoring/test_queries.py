@@ -22,6 +22,7 @@ import pytest
 from components.monitoring.tracing import in_memory
 from operations.metrics import KEY_METRICS, promql_duration
 from operations.monitoring import Part
+from tests.monitoring.cloudwatch import exporter
 from tests.monitoring.environments import config_map, recorded
 from tests.monitoring.servers import alertmanager, get, prometheus
 from tests.monitoring.synthetic import Labels, Series, Workload, cron_jobs, declared, openmetrics, world
@@ -49,6 +50,8 @@ class Stack:
     workloads: Sequence[Workload]
     cron_jobs: Sequence[Labels]
     config: Mapping[str, Any]
+    fetched: Mapping[str, Any]
+    """The configuration of the CloudWatch exporter."""
     rules: Mapping[str, Any]
     panels: Mapping[str, str]
     """Dashboard, panel and expression, with the values of the variables in place → the expression."""
@@ -63,6 +66,7 @@ def stack() -> Stack:
             declared(recording),
             cron_jobs(recording),
             json.loads(files["prometheus.json"]),
+            json.loads(config_map(recording, "cloudwatch-exporter-config-")["cloudwatch.json"]),
             json.loads(files["rules.json"]),
             {
                 f"{file}, {panel['title']}: {expression}": expression
@@ -144,6 +148,7 @@ def series(stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Sequence[S
                 Part.PROMETHEUS: get(f"{url}/metrics"),
                 Part.ALERTMANAGER: get(f"{alertmanager_url}/metrics"),
                 Part.JAEGER: _jaeger_metrics(tmp_path_factory.mktemp("jaeger")),
+                Part.CLOUDWATCH_EXPORTER: _cloudwatch(tmp_path_factory.mktemp("cloudwatch"), stack.fetched),
             }
     return [*world(stack.workloads, stack.cron_jobs, stack.config, exposition)]
 
@@ -154,6 +159,12 @@ def _jaeger_metrics(directory: Path) -> str:
         send_span(urls["otlp-http"])
         _wait(lambda: TRACE in get(f"{urls['query']}/api/traces?service=api"))
         return get(f"{urls['metrics']}/metrics")
+
+
+def _cloudwatch(directory: Path, config: Mapping[str, Any]) -> str:
+    """What the CloudWatch exporter exposes, of a CloudWatch that knows all that it is asked."""
+    with exporter(directory, config, lambda _: 1000) as (url, _):
+        return get(f"{url}/metrics")
 
 
 @pytest.fixture(scope="module")

@@ -164,6 +164,27 @@ def test_one_changed_weight_is_one_update(bench: Bench) -> None:
     assert bench.up(program(green=5)) == {"update": 1}
 
 
+def function(text: str) -> Program:
+    """A function whose code comes with the program."""
+
+    def run() -> None:
+        aws.lambda_.Function(
+            "report",
+            role="arn:aws:iam::123456789012:role/report",
+            code=pulumi.AssetArchive({"handler.py": pulumi.StringAsset(text)}),
+        )
+
+    return run
+
+
+def test_code_is_recorded_and_only_other_code_changes_it(bench: Bench) -> None:
+    bench.up(function("one"))
+    assert bench.outputs("report")["code"]["assets"]["handler.py"]["text"] == "one"
+    assert bench.up(function("one")) == {}
+    assert bench.up(function("two")) == {"update": 1}
+    assert bench.outputs("report")["code"]["assets"]["handler.py"]["text"] == "two"
+
+
 def test_two_rehearsals_are_equal(bench: Bench) -> None:
     bench.up(program())
     first = bench.outputs("api")

@@ -19,7 +19,9 @@ from tests.rules.worlds import (
     errors,
     evaluated,
     failing,
+    figure,
     handed_over,
+    lag,
     latency,
     memory,
     node,
@@ -429,6 +431,258 @@ NODES_CASES = [
     ),
 ]
 
+# --- backups and recovery ------------------------------------------------------------------------------------------
+
+LAG = "ReplicationLag"
+ABOUT_TO_HANG = (
+    "Users' writes are about to hang: commits wait from 30s on, so that not more is lost with the region."
+)
+BEHIND = "As much would be lost with the region; users' writes hang if it grows: commits wait from 30s on."
+
+
+def lagging(priority: str, lag: str, summary: str, impact: str) -> Firing:
+    return Firing(priority, summary, impact, "data", "replication-lag.md", {"lag": lag})
+
+
+LATE_WARNING = lagging(
+    "P3", "recovery-point", "Commits reach the recovery region 15.5s late, above 15s", BEHIND
+)
+LATE_CRITICAL = (
+    lagging("P1", "recovery-point", "Commits reach the recovery region 27.5s late, above 27s", ABOUT_TO_HANG),
+    lagging("P3", "recovery-point", "Commits reach the recovery region 27.5s late, above 15s", BEHIND),
+)
+
+LAG_CASES = [
+    Case(
+        about=LAG,
+        title="commits arrive later than half of what makes them wait",
+        series={**HEALTHY, **lag("15500x40")},
+        alerts={"4m": [], "5m": [LATE_WARNING]},
+    ),
+    Case(
+        about=LAG,
+        title="commits arrive later than nine tenths of what makes them wait",
+        series={**HEALTHY, **lag("27500x40")},
+        alerts={"1m": [], "2m": LATE_CRITICAL[:1], "5m": LATE_CRITICAL},
+    ),
+    Case(
+        about=LAG,
+        title="replication is late, and commits are not",
+        series={**HEALTHY, **lag("200x40", "15500x40")},
+        alerts={
+            "4m": [],
+            "5m": [
+                lagging(
+                    "P3", "replication", "Replication to the recovery region takes 15.5s, above 15s", BEHIND
+                )
+            ],
+        },
+    ),
+    Case(
+        about=LAG,
+        title="nine tenths are not above nine tenths",
+        series={**HEALTHY, **lag("27000x40", "15000x40")},
+        values=[count(LAG, "10m", None, severity="critical"), count(LAG, "10m", None, lag="replication")],
+    ),
+    Case(
+        about=LAG,
+        title="half is not above half",
+        series={**HEALTHY, **lag("15000x40")},
+        values=[count(LAG, "10m", None)],
+    ),
+]
+
+BACKUP = "BackupOverdue"
+NOTHING_NEWER = "A restore from it would bring back nothing that is newer."
+
+
+def backup_overdue(data: str, figure: str, what: str) -> Firing:
+    return Firing(
+        "P3",
+        f"The last {what} is 1d 12h 0m 1s old, above 36 hours",
+        NOTHING_NEWER,
+        "data",
+        "backup-overdue.md",
+        {"data": data, "figure": figure},
+    )
+
+
+def ages(seconds: int) -> Series:
+    samples = f"{seconds}x40"
+    return {
+        **figure("backup_age", "database", samples),
+        **figure("backup_age", "files", samples),
+        **figure("copy_age", "files", samples),
+    }
+
+
+BACKUP_CASES = [
+    Case(
+        about=BACKUP,
+        title="a day and a half have passed since each backup and copy",
+        series={**HEALTHY, **ages(129_601)},
+        alerts={
+            "0m": [
+                backup_overdue("database", "BackupAge", "backup of the database"),
+                backup_overdue("files", "BackupAge", "backup of the files"),
+                backup_overdue("files", "CopyAge", "copy of the files"),
+            ]
+        },
+    ),
+    Case(
+        about=BACKUP,
+        title="a day and a half are not above a day and a half",
+        series={**HEALTHY, **ages(129_600)},
+        values=[count(BACKUP, "5m", None)],
+    ),
+    Case(
+        about=BACKUP,
+        title="an environment without recovery objectives is backed up too",
+        shape=DEV,
+        series={**HEALTHY, **ages(129_601)},
+        values=[count(BACKUP, "5m", 3)],
+    ),
+]
+
+RESTORE = "RestoreTestOverdue"
+TOO_SLOW = "RestoreTooSlow"
+
+
+def restored(name: str, seconds: int) -> Series:
+    samples = f"{seconds}x40"
+    return {**figure(name, "database", samples), **figure(name, "files", samples)}
+
+
+def restore_overdue(data: str) -> Firing:
+    return Firing(
+        "P3",
+        f"The last tested restore of the {data} is 7d 12h 0m 1s ago, above 180 hours",
+        "Nobody knows whether the backups of today can be restored.",
+        "data",
+        "restore-test-overdue.md",
+        {"data": data},
+    )
+
+
+def restore_slow(data: str) -> Firing:
+    return Firing(
+        "P3",
+        f"The last tested restore of the {data} took 15m 1s, above 15 minutes",
+        "What only a backup can bring back is not back in the recovery time that is promised.",
+        "data",
+        "restore-too-slow.md",
+        {"data": data},
+    )
+
+
+RESTORE_CASES = [
+    Case(
+        about=RESTORE,
+        title="seven days and a half have passed since each restore was tested",
+        series={**HEALTHY, **restored("restore_age", 648_001)},
+        alerts={"0m": [restore_overdue("database"), restore_overdue("files")]},
+    ),
+    Case(
+        about=RESTORE,
+        title="seven days and a half are not above seven days and a half",
+        series={**HEALTHY, **restored("restore_age", 648_000)},
+        values=[count(RESTORE, "5m", None)],
+    ),
+    Case(
+        about=TOO_SLOW,
+        title="each restore took longer than may be",
+        series={**HEALTHY, **restored("restore_duration", 901)},
+        alerts={"0m": [restore_slow("database"), restore_slow("files")]},
+    ),
+    Case(
+        about=TOO_SLOW,
+        title="a quarter of an hour is not above a quarter of an hour",
+        series={**HEALTHY, **restored("restore_duration", 900)},
+        values=[count(TOO_SLOW, "5m", None)],
+    ),
+    Case(
+        about=RESTORE,
+        title="where nothing is promised no restore is missed",
+        shape=DEV,
+        series={**HEALTHY, **restored("restore_age", 648_001)},
+        values=[count(RESTORE, "5m", None)],
+    ),
+]
+
+UNKNOWN = "RecoveryUnknown"
+UNTOLD = "Nobody would be told if it failed."
+
+
+def unknown(data: str, figure: str, what: str) -> Firing:
+    return Firing(
+        "P3",
+        f"Nothing is known of the last {what}: there was none, or nobody tells",
+        UNTOLD,
+        "data",
+        "recovery-unknown.md",
+        {"data": data, "figure": figure},
+    )
+
+
+LAG_UNKNOWN = Firing(
+    "P2",
+    "Nothing is known of how far the recovery region is behind: it does not follow, or nobody tells",
+    "If the region were lost now, nobody could say how much is lost with it.",
+    "data",
+    "recovery-unknown.md",
+    {"data": "database", "figure": "AuroraGlobalDBRPOLag"},
+)
+BACKUPS_UNKNOWN = [
+    unknown("database", "BackupAge", "backup of the database"),
+    unknown("files", "BackupAge", "backup of the files"),
+    unknown("files", "CopyAge", "copy of the files"),
+]
+
+UNKNOWN_CASES = [
+    Case(
+        about=UNKNOWN,
+        title="the exporter answers, and has nothing to tell",
+        series=targets(),
+        alerts={"14m": [], "15m": [LAG_UNKNOWN]},
+    ),
+    Case(
+        about=UNKNOWN,
+        title="the exporter has answered for a day, and has had nothing to tell",
+        step="1h",
+        series=targets(),
+        alerts={
+            "23h": [LAG_UNKNOWN],
+            "24h": [
+                LAG_UNKNOWN,
+                *BACKUPS_UNKNOWN,
+                unknown("database", "RestoreAge", "tested restore of the database"),
+                unknown("files", "RestoreAge", "tested restore of the files"),
+            ],
+        },
+    ),
+    Case(
+        about=UNKNOWN,
+        title="without the exporter nobody can tell",
+        step="1h",
+        series=targets(cloudwatch_exporter="0x40"),
+        alerts={"30h": []},
+    ),
+    Case(
+        about=UNKNOWN,
+        title="everything is known",
+        series=HEALTHY,
+        values=[count(UNKNOWN, "5m", None)],
+    ),
+    Case(
+        about=UNKNOWN,
+        title="an environment without recovery objectives tells of its backups, and of nothing else",
+        shape=DEV,
+        step="1h",
+        series=targets(),
+        values=[count(UNKNOWN, "24h", 3)],
+    ),
+]
+
 # --- monitoring ----------------------------------------------------------------------------------------------------
 
 
@@ -459,6 +713,7 @@ NO_LOOK = "Nobody can look at logs, which still arrive."
 NO_LOGS = "Logs of the nodes without it arrive late, or never where their pods go first."
 NO_DATADOG = "Datadog sees nothing of the nodes without it."
 LESS_DATADOG = "Datadog's agents cannot tell which pods they look at."
+NO_RECOVERY = "Nobody is told that replication lags, or that backups or restores fail."
 
 PARTS_CASES = [
     Case(
@@ -474,6 +729,7 @@ PARTS_CASES = [
             **statefulset("logstash", 1),
             **deployment("kibana", 0),
             **deployment("datadog-cluster-agent", 1),
+            **deployment("cloudwatch-exporter", 0),
             **daemonset("filebeat", 1, "node-agents"),
             **daemonset("datadog-agent", 1, "monitoring"),
         },
@@ -490,6 +746,7 @@ PARTS_CASES = [
                 part_missing("P3", "filebeat", 1, NO_LOGS),
                 part_missing("P3", "datadog-agent", 1, NO_DATADOG),
                 part_missing("P3", "datadog-cluster-agent", 1, LESS_DATADOG),
+                part_missing("P2", "cloudwatch-exporter", 1, NO_RECOVERY),
             ],
         },
     ),
@@ -510,6 +767,7 @@ PARTS_CASES = [
                 part_missing("P3", "filebeat", 1, NO_LOGS),
                 part_missing("P3", "datadog-agent", 1, NO_DATADOG),
                 part_missing("P3", "datadog-cluster-agent", 2, LESS_DATADOG),
+                part_missing("P2", "cloudwatch-exporter", 1, NO_RECOVERY),
             ],
         },
     ),
@@ -560,6 +818,7 @@ TARGETS_CASES = [
                 alertmanager="0x40",
                 grafana="0x40",
                 jaeger="0x40",
+                cloudwatch_exporter="0x40",
             ),
         },
         alerts={
@@ -576,6 +835,7 @@ TARGETS_CASES = [
                 target_missing("P2", "alertmanager", ALERTMANAGER_LOST),
                 target_missing("P3", "grafana", GRAFANA_LOST),
                 target_missing("P3", "jaeger", JAEGER_LOST),
+                target_missing("P2", "cloudwatch-exporter", NO_RECOVERY),
             ],
         },
     ),
@@ -597,6 +857,7 @@ TARGETS_CASES = [
                 target_missing("P2", "alertmanager", ALERTMANAGER_LOST),
                 target_missing("P3", "grafana", GRAFANA_LOST),
                 target_missing("P3", "jaeger", JAEGER_LOST),
+                target_missing("P2", "cloudwatch-exporter", NO_RECOVERY),
             ],
         },
     ),
@@ -814,6 +1075,10 @@ CASES = [
     *BUDGET,
     *SERVICES,
     *NODES_CASES,
+    *LAG_CASES,
+    *BACKUP_CASES,
+    *RESTORE_CASES,
+    *UNKNOWN_CASES,
     *PARTS_CASES,
     *TARGETS_CASES,
     *VOLUMES_CASES,

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Final
 
-from components.monitoring.rules import Watched
+from components.monitoring.rules import RecoveryWatched, Watched
 from operations.monitoring import INDEX_CLEANER, LOG_SWEEP, Part
 
 _SMALL: Final[Mapping[Part, int]] = {
@@ -16,6 +17,7 @@ _SMALL: Final[Mapping[Part, int]] = {
     Part.LOGSTASH: 1,
     Part.KIBANA: 1,
     Part.FILEBEAT: 1,
+    Part.CLOUDWATCH_EXPORTER: 1,
 }
 
 DEV: Final = Watched(
@@ -46,6 +48,7 @@ LIVE: Final = Watched(
     grafana_url="https://grafana.quikapp.example",
     runbooks_url="https://github.com/quikapp/operations/blob/main/docs/runbooks",
     retention_days=31,
+    recovery=RecoveryWatched(recovery_point=timedelta(seconds=30), restore_test_days=7),
     chores=(LOG_SWEEP, INDEX_CLEANER),
 )
 STAGING: Final = replace(LIVE, environment="staging", sla=99.9)

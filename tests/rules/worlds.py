@@ -99,6 +99,7 @@ def targets(**values: str) -> Series:
         "alertmanager",
         "grafana",
         "jaeger",
+        "cloudwatch-exporter",
     ):
         series |= up(job, f"{job}:80", value=answer(job))
     for job in ("cadvisor", "kubelet", "node-exporter"):
@@ -133,6 +134,7 @@ PARTS: Series = {
     **statefulset("logstash", 2),
     **deployment("kibana", 1),
     **deployment("datadog-cluster-agent", 2),
+    **deployment("cloudwatch-exporter", 1),
     **daemonset("filebeat", 0, "node-agents"),
     **daemonset("datadog-agent", 0, "monitoring"),
 }
@@ -186,6 +188,21 @@ def evaluated(failed: str) -> Series:
     }
 
 
+def figure(name: str, data: str, seconds: str) -> Series:
+    """What was published last of a figure of our own, such as `backup_age`, as the exporter tells it."""
+    dimensions = f'dimension_Environment="live", dimension_Data="{data}"'
+    return {f"aws_quikapp_recovery_{name}_maximum{{{dimensions}}}": seconds}
+
+
+def lag(recovery_point: str, replication: str = "100x40") -> Series:
+    """How far the recovery region is behind, in milliseconds."""
+    cluster = 'dimension_DBClusterIdentifier="quikapp-live-database-recovery", region="eu-central-1"'
+    return {
+        f"aws_rds_aurora_global_dbrpolag_maximum{{{cluster}}}": recovery_point,
+        f"aws_rds_aurora_global_dbreplication_lag_maximum{{{cluster}}}": replication,
+    }
+
+
 def cron_job(name: str, made: int, succeeded: int | None) -> Series:
     """When a CronJob was made and when it last succeeded, in seconds from when the series begin; None: never."""
     labels = f'namespace="monitoring", cronjob="{name}"'
@@ -207,6 +224,14 @@ HEALTHY: Series = {
     **handed_over("0x40", "0x40", "0x40"),
     **sent("3x40"),
     **evaluated("3x40"),
+    **figure("backup_age", "database", "3600x40"),
+    **figure("backup_age", "files", "3600x40"),
+    **figure("copy_age", "files", "3600x40"),
+    **figure("restore_age", "database", "86400x40"),
+    **figure("restore_age", "files", "86400x40"),
+    **figure("restore_duration", "database", "600x40"),
+    **figure("restore_duration", "files", "300x40"),
+    **lag("200x40"),
     **cron_job("log-sweep", -864_000, 0),
     **cron_job("jaeger-index-cleaner", -864_000, 0),
 }

@@ -11,7 +11,12 @@ MANAGERS = json.loads((ROOT / "renovate.json").read_text())["customManagers"]
 
 
 @pytest.mark.parametrize(
-    ("file", "manager"), [("operations/versions.py", MANAGERS[0]), ("Makefile", MANAGERS[1])]
+    ("file", "manager"),
+    [
+        ("operations/versions.py", MANAGERS[0]),
+        ("Makefile", MANAGERS[1]),
+        (".github/workflows/drift.yml", MANAGERS[2]),
+    ],
 )
 def test_each_renovate_comment_is_matched_with_its_version(file: str, manager: dict[str, list[str]]) -> None:
     text = (ROOT / file).read_text()

@@ -16,13 +16,24 @@ import yaml
 
 from components.cluster import NODE_POOL
 from components.monitoring.parts import PORTS
-from components.monitoring.rules import STATE_METRICS, Alert, Watched, alerts, jobs, recorded, rule_file
+from components.monitoring.rules import (
+    STATE_METRICS,
+    Alert,
+    RecoveryWatched,
+    Watched,
+    alerts,
+    jobs,
+    recorded,
+    rule_file,
+)
 from components.monitoring.stack import EXPORTERS
 from operations.environments import error_budget
 from operations.incidents import OBJECTIVES, Severity, Step
 from operations.metrics import KEY_METRICS, KeyMetric, Level, promql_duration
 from operations.monitoring import AGENTS_NAMESPACE, INDEX_CLEANER, LOG_SWEEP, NAMESPACE, ON_NODES, Part
 from operations.priorities import PRIORITY_OF_LEVEL, ROUTES, Paging, Priority
+from operations.recovery import RTO
+from operations.recovery_alerts import BACKUP_PERIOD, LAG_SHARES, overdue
 from operations.release import Release, SlotCapacity
 from operations.slo import BURN_RATES
 from operations.slots import Slot
@@ -207,6 +218,7 @@ LIVE: Final = Watched(
     grafana_url="https://grafana.example",
     runbooks_url="https://runbooks.example",
     retention_days=31,
+    recovery=RecoveryWatched(recovery_point=timedelta(seconds=30), restore_test_days=7),
     chores=(LOG_SWEEP, INDEX_CLEANER),
 )
 
@@ -238,6 +250,27 @@ def test_the_page_of_a_key_metric_has_its_thresholds_and_its_series(metric: KeyM
         (metric.display(metric.threshold(level)), PRIORITY_OF_LEVEL[level]) for level in Level
     ]
     assert recorded(metric) in text
+
+
+def hours(period: timedelta) -> str:
+    return f"above {overdue(period) / timedelta(hours=1):g} hours"
+
+
+def test_the_pages_of_backups_and_recovery_have_the_thresholds_of_live() -> None:
+    recovery = document("live")["quikapp:recovery"]
+    lag = section(PAGES["replication-lag.md"], "Detection")
+    assert f"in live {recovery['recoveryPointSeconds']} s" in lag
+    shares = {Level.CRITICAL: "nine tenths of the bound", Level.WARNING: "half of the bound"}
+    said = {shares[level]: share for level, share in LAG_SHARES.items()}
+    assert said == {"nine tenths of the bound": 0.9, "half of the bound": 0.5}
+    assert all(words in lag for words in shares.values())
+    backups = table(section(PAGES["backup-overdue.md"], "Detection"))
+    assert all(hours(BACKUP_PERIOD) in row["Fires when"] for row in backups)
+    (restores,) = table(section(PAGES["restore-test-overdue.md"], "Detection"))
+    days = timedelta(days=recovery["restoreTestDays"])
+    assert f"in live {hours(days).removeprefix('above ')}" in restores["Fires when"]
+    (slow,) = table(section(PAGES["restore-too-slow.md"], "Detection"))
+    assert f"above {RTO / timedelta(minutes=1):g} minutes" in slow["Fires when"]
 
 
 @pytest.mark.parametrize("alert", alerts(LIVE), ids=lambda alert: f"{alert.name} {dict(alert.labels)}")

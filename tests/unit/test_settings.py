@@ -99,7 +99,10 @@ FAULTS = (
         "an SLA below the promise",
         "live",
         {"quikapp:environment.sla": 99.9},
-        ("quikapp:environment.sla = 99.9: the operations page promises at least 99.99 for live",),
+        (
+            "quikapp:environment.sla = 99.9: the operations page promises at least 99.99 for live",
+            'quikapp:recovery.acceptedRisks[4] = "incident-spends-the-error-budget": is not at risk here; what is: application-rebuilt-from-git, files-copied-daily, bad-migration-takes-a-restore, ransomware-takes-a-restore, commits-wait-for-the-recovery-region',
+        ),
     ),
     Case(
         "no SLA where one is promised",
@@ -273,8 +276,8 @@ FAULTS = (
         "live",
         {"quikapp:cluster.cpuLimit": 64, "quikapp:cluster.memoryLimitGib": 64},
         (
-            "quikapp:cluster.cpuLimit = 64: the services in both slots and the monitoring grow to 96.95 cores",
-            "quikapp:cluster.memoryLimitGib = 64: the services in both slots and the monitoring grow to 150.875 GiB",
+            "quikapp:cluster.cpuLimit = 64: the services in both slots and the monitoring grow to 97.05 cores",
+            "quikapp:cluster.memoryLimitGib = 64: the services in both slots and the monitoring grow to 151 GiB",
         ),
     ),
     Case(
@@ -668,6 +671,169 @@ FAULTS = (
         ),
     ),
     Case(
+        "no recovery region for 99.9",
+        "staging",
+        {"quikapp:recovery": ABSENT},
+        (
+            "quikapp:recovery: is missing; the operations page promises a recovery point < 1 min; after a loss of the region the daily copy in a vault of the recovery region may have lost 1 d 12 h; declare an Aurora global database here, with a network and instances in the recovery region",
+        ),
+    ),
+    Case(
+        "a recovery point as long as the promise",
+        "live",
+        {"quikapp:recovery.recoveryPointSeconds": 60},
+        (
+            "quikapp:recovery.recoveryPointSeconds = 60: the operations page promises a recovery point < 1 min; after a loss of the region the Aurora global database may have lost 1 min; allowed is less than 60",
+        ),
+    ),
+    Case(
+        "a recovery point below Aurora's",
+        "live",
+        {"quikapp:recovery.recoveryPointSeconds": 19},
+        ("quikapp:recovery.recoveryPointSeconds = 19: allowed is at least 20",),
+    ),
+    Case(
+        "a recovery network over the one at home",
+        "live",
+        {"quikapp:recovery.network.cidr": "10.50.128.0/17"},
+        (
+            'quikapp:recovery.network.cidr = "10.50.128.0/17": overlaps quikapp:network.cidr, 10.50.0.0/16; the two regions\' networks have to reach each other',
+        ),
+    ),
+    Case(
+        "a recovery network with too few addresses for the pods",
+        "live",
+        {
+            "quikapp:recovery.network.cidr": "10.150.0.0/20",
+            "quikapp:sizing.replicas.max": 300,
+            "quikapp:cluster.cpuLimit": 1000,
+            "quikapp:cluster.memoryLimitGib": 1000,
+            "quikapp:traffic.quotas": {"targetsPerLoadBalancer": 2000},
+        },
+        (
+            'quikapp:recovery.network.cidr = "10.150.0.0/20": has room for 1024 pods; the services grow to 1200',
+        ),
+    ),
+    Case(
+        "one recovery zone",
+        "live",
+        {"quikapp:recovery.network.zones": ["a"]},
+        ('quikapp:recovery.network.zones = ["a"]: takes at least 2',),
+    ),
+    Case(
+        "a recovery zone twice",
+        "live",
+        {"quikapp:recovery.network.zones": ["a", "a"]},
+        ("quikapp:recovery.network: zones names a twice",),
+    ),
+    Case(
+        "no instance that could take over",
+        "live",
+        {"quikapp:recovery.instances": 0},
+        ("quikapp:recovery.instances = 0: allowed is at least 1",),
+    ),
+    Case(
+        "no reader where the writer takes over",
+        "live",
+        {"quikapp:recovery.instances": 1},
+        (
+            "quikapp:recovery.instances = 1: an SLA of 99.99 takes at least 2, as at home: the writer that takes over, and a reader to fail over to",
+        ),
+    ),
+    Case(
+        "more instances than a global database takes",
+        "live",
+        {"quikapp:database.instances": 16, "quikapp:recovery.instances": 16},
+        ("quikapp:recovery.instances = 16: allowed is at most 15",),
+    ),
+    Case(
+        "more instances at home than a global database takes",
+        "live",
+        {"quikapp:database.instances": 16},
+        (
+            "quikapp:database.instances = 16: a global database of two regions takes at most 15 (https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-getting-started.html)",
+        ),
+    ),
+    Case(
+        "a burstable class in a global database",
+        "staging",
+        {"quikapp:database.instanceClass": "db.t4g.large"},
+        (
+            'quikapp:database.instanceClass = "db.t4g.large": a global database takes memory-optimized classes, db.r… and db.x… (https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-getting-started.html)',
+        ),
+    ),
+    Case(
+        "a writer in neither region",
+        "live",
+        {"quikapp:recovery.writer": "elsewhere"},
+        ('quikapp:recovery.writer = "elsewhere": is no known value; allowed: home, recovery',),
+    ),
+    Case(
+        "restores that are tested less than weekly",
+        "live",
+        {"quikapp:recovery.restoreTestDays": 8},
+        ("quikapp:recovery.restoreTestDays = 8: allowed is at most 7",),
+    ),
+    Case(
+        "a risk that is not accepted",
+        "live",
+        {
+            "quikapp:recovery.acceptedRisks": [
+                "application-rebuilt-from-git",
+                "bad-migration-takes-a-restore",
+                "ransomware-takes-a-restore",
+                "incident-spends-the-error-budget",
+                "commits-wait-for-the-recovery-region",
+            ]
+        },
+        (
+            "quikapp:recovery.acceptedRisks: files-copied-daily is missing; it is at risk and has to be accepted: Files are copied to the recovery region once a day, as the page has it: what was written since is lost with the region.",
+        ),
+    ),
+    Case(
+        "a risk that is accepted for nothing",
+        "staging",
+        {
+            "quikapp:recovery.acceptedRisks": [
+                "incident-spends-the-error-budget",
+                "application-rebuilt-from-git",
+                "files-copied-daily",
+                "bad-migration-takes-a-restore",
+                "ransomware-takes-a-restore",
+                "commits-wait-for-the-recovery-region",
+                "nobody-is-called",
+            ]
+        },
+        (
+            'quikapp:recovery.acceptedRisks[0] = "incident-spends-the-error-budget": is not at risk here; what is: application-rebuilt-from-git, files-copied-daily, bad-migration-takes-a-restore, ransomware-takes-a-restore, commits-wait-for-the-recovery-region, nobody-is-called',
+        ),
+    ),
+    Case(
+        "a risk that nobody knows",
+        "live",
+        {"quikapp:recovery.acceptedRisks": ["files-copied-dayly"]},
+        (
+            'quikapp:recovery.acceptedRisks[0] = "files-copied-dayly": is no known value; did you mean files-copied-daily?',
+        ),
+    ),
+    Case(
+        "a risk twice",
+        "live",
+        {"quikapp:recovery.acceptedRisks": ["files-copied-daily", "files-copied-daily"]},
+        (
+            'quikapp:recovery.acceptedRisks = ["files-copied-daily", "files-copied-daily"]: names files-copied-daily twice',
+        ),
+    ),
+    Case(
+        "less than is promised, where there are recovery objectives",
+        "live",
+        {"quikapp:retention": {"databaseDays": 34, "logsDays": 14}},
+        (
+            "quikapp:retention.databaseDays = 34: the operations page promises 35 days, and recovery objectives take them; allowed is at least 35",
+            "quikapp:retention.logsDays = 14: the operations page promises 30 days, and recovery objectives take them; allowed is at least 30",
+        ),
+    ),
+    Case(
         "one Prometheus for 99.9",
         "staging",
         {"quikapp:monitoring.prometheusReplicas": 1},
@@ -729,7 +895,10 @@ FAULTS = (
             "secrets:pagerduty-token": ABSENT,
             "secrets:heartbeat-url": ABSENT,
         },
-        ("quikapp:monitoring.paging: is missing; an SLA of 99.99 takes PagerDuty",),
+        (
+            "quikapp:recovery.acceptedRisks: nobody-is-called is missing; it is at risk and has to be accepted: Without PagerDuty alerts go to Slack alone: nobody is sure to answer within the response time, so the recovery time has no bound.",
+            "quikapp:monitoring.paging: is missing; an SLA of 99.99 takes PagerDuty",
+        ),
     ),
     Case(
         "pages from one Alertmanager",
@@ -877,7 +1046,7 @@ def test_all_faults_of_a_file_are_in_one_report_in_the_order_of_its_keys() -> No
         "quikapp:services.web.port = 80: allowed is at least 1024",
         "quikapp:database.instances = 0: allowed is at least 1",
         "quikapp:extra: is no known key; allowed: environment, network, cluster, traffic, release, sizing, services, "
-        "database, retention, monitoring",
+        "database, retention, recovery, monitoring",
         "secrets:pin: is in plain text; set it anew with `pulumi config set --secret`",
     )
 
@@ -954,6 +1123,36 @@ def test_less_than_the_page_promises_is_kept_where_the_stack_says_so_out_loud() 
     facts = parse("dev", configuration(given_file), SECRETS)
 
     assert (facts.retention.database_days, facts.retention.logs_days) == (7, 14)
+
+
+def test_a_stack_without_an_sla_may_declare_a_recovery_region_and_then_has_its_objectives() -> None:
+    given_file = changed(
+        document("dev"),
+        {
+            "quikapp:recovery": {
+                "network": {"cidr": "10.110.0.0/16", "zones": ["a", "b"]},
+                "instances": 1,
+                "recoveryPointSeconds": 59,
+                "restoreTestDays": 1,
+                "acceptedRisks": [],
+            }
+        },
+    )
+
+    assert [line.split(" ")[1] for line in refused("dev", given_file)] == [
+        "application-rebuilt-from-git",
+        "bad-migration-takes-a-restore",
+        "commits-wait-for-the-recovery-region",
+        "files-copied-daily",
+        "nobody-is-called",
+        "ransomware-takes-a-restore",
+    ]
+
+
+def test_a_group_that_may_be_left_out_may_be_null() -> None:
+    given_file = changed(document("dev"), {"quikapp:recovery": None})
+
+    assert parse("dev", configuration(given_file), SECRETS).recovery is None
 
 
 def test_keys_of_other_namespaces_are_none_of_its_business() -> None:

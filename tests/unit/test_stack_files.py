@@ -36,6 +36,7 @@ SIZES: dict[str, tuple[Any, ...]] = {
     "paging": (False, False, False, False, True),
     "firewall": (False, False, False, True, True),
     "retention": ((35, 90, 30),) * 5,
+    "recovery": (None, None, None, ("home", 3, 1, 30, 7), ("home", 3, 2, 30, 7)),
 }
 
 
@@ -59,6 +60,14 @@ def sizes(of: EnvironmentFacts) -> dict[str, Any]:
         "paging": of.monitoring.paging is not None,
         "firewall": of.traffic.waf,
         "retention": (of.retention.database_days, of.retention.files_days, of.retention.logs_days),
+        "recovery": of.recovery
+        and (
+            of.recovery.writer,
+            len(of.recovery.network.zones),
+            of.recovery.instances,
+            of.recovery.recovery_point_seconds,
+            of.recovery.restore_test_days,
+        ),
     }
 
 
@@ -91,7 +100,9 @@ def test_live_is_as_the_page_draws_it_before_the_switch() -> None:
 
 def test_the_networks_of_the_environments_can_be_peered() -> None:
     networks: list[IPv4Network] = [facts(stack).network.cidr for stack in STACKS]
+    networks += [recovery.network.cidr for stack in STACKS if (recovery := facts(stack).recovery)]
 
+    assert len(networks) == 7
     assert not [(one, other) for one, other in combinations(networks, 2) if one.overlaps(other)]
 
 
@@ -106,7 +117,9 @@ def test_the_files_read_side_by_side() -> None:
         # What only the larger environments have is left out where it is off.
         larger = {"datadog", "paging", "grafanaUrl", "signIn"}
         groups: dict[str, dict[str, Any]] = {
-            key: group for key, group in written(stack).items() if key != "aws:region"
+            key: group
+            for key, group in written(stack).items()
+            if key not in {"aws:region", "quikapp:recovery"}
         }
         return [
             (key, [spelling.get(fact, fact) for fact in group if fact not in larger])
@@ -114,6 +127,42 @@ def test_the_files_read_side_by_side() -> None:
         ]
 
     assert [outline(stack) for stack in STACKS] == [outline("dev")] * len(STACKS)
+    assert list(written("staging")) == list(written("live"))
+    assert list(written("staging")["quikapp:recovery"]) == list(written("live")["quikapp:recovery"])
+
+
+@pytest.mark.parametrize(
+    ("stack", "risks"),
+    [
+        (
+            "staging",
+            (
+                "application-rebuilt-from-git",
+                "files-copied-daily",
+                "bad-migration-takes-a-restore",
+                "ransomware-takes-a-restore",
+                "commits-wait-for-the-recovery-region",
+                "nobody-is-called",
+            ),
+        ),
+        (
+            "live",
+            (
+                "application-rebuilt-from-git",
+                "files-copied-daily",
+                "bad-migration-takes-a-restore",
+                "ransomware-takes-a-restore",
+                "incident-spends-the-error-budget",
+                "commits-wait-for-the-recovery-region",
+            ),
+        ),
+    ],
+)
+def test_a_stack_accepts_the_risks_that_were_decided(stack: str, risks: tuple[str, ...]) -> None:
+    recovery = facts(stack).recovery
+
+    assert recovery is not None
+    assert recovery.accepted_risks == risks
 
 
 @pytest.mark.parametrize("stack", STACKS)

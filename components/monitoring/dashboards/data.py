@@ -1,11 +1,11 @@
-"""Data and recovery: the volumes, the services that use the database, and where the rest is seen."""
+"""Data and recovery: backups, restores and replication, the services that use the database, the volumes."""
 
 from collections.abc import Collection, Iterator
 from datetime import timedelta
 from typing import Final
 
 from grafana_foundation_sdk.models import units
-from grafana_foundation_sdk.models.dashboard import Dashboard
+from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
 from components.monitoring.dashboards.key_metrics import key_metric_trend
 from components.monitoring.dashboards.panels import (
@@ -16,14 +16,25 @@ from components.monitoring.dashboards.panels import (
     Section,
     dashboard,
     note,
+    number,
     trend,
 )
 from components.monitoring.dashboards.reads import ERRORS, runbook, volume_share
-from components.monitoring.rules import FULL, Watched, alert_name
+from components.monitoring.rules import FIGURE_TITLE, FULL, Watched, alert_name, figure, lag_seconds
 from operations.backup import SCHEDULE
-from operations.metrics import ERROR_RATE, LATENCY_P99
+from operations.metrics import ERROR_RATE, LATENCY_P99, Level
 from operations.monitoring import NAMESPACE
 from operations.recovery import RPO, RTO
+from operations.recovery_alerts import (
+    BACKUP_PERIOD,
+    BACKUPS,
+    RESTORES,
+    Figure,
+    Lag,
+    Told,
+    lag_threshold,
+    overdue,
+)
 
 UID: Final = "data"
 
@@ -36,9 +47,15 @@ def data(watched: Watched, database_services: Collection[str]) -> Dashboard:
     return dashboard(
         UID,
         f"Data and recovery of {watched.environment}",
-        "The volumes, the services that use the database, and where the rest is seen.",
+        "Backups, restores and replication, the services that use the database, and the volumes.",
         watched.environment,
-        [_promises(), *_database(watched, database_services), _volumes(watched)],
+        [
+            _promises(),
+            _backups(watched),
+            *_recovery(watched),
+            *_database(watched, database_services),
+            _volumes(watched),
+        ],
     )
 
 
@@ -66,10 +83,9 @@ Recovery time: the service is back in less than {RTO.total_seconds() / 60:g} min
                 "Not in Prometheus",
                 "Where to look for what Prometheus does not scrape.",
                 """\
-Prometheus scrapes the cluster. The database and the buckets are AWS's and tell CloudWatch:
+Prometheus scrapes the cluster, and what CloudWatch knows of backups and recovery. The rest stays in CloudWatch:
 
-- **Database**: connections, CPU, storage and the lag of the recovery region are metrics and alarms in CloudWatch, in the
-  namespace `AWS/RDS`, by the name of the cluster.
+- **Database**: connections, CPU and storage are metrics in the namespace `AWS/RDS`, by the name of the cluster.
 - **Files and backups**: sizes and requests are in the namespace `AWS/S3`, by the name of the bucket.
 - **Logs**: Kibana shows whether they arrive; below is whether their volumes have room.
 """,
@@ -80,6 +96,80 @@ Prometheus scrapes the cluster. The database and the buckets are AWS's and tell 
 
 def _days(retention: timedelta | None) -> str:
     return "without limit" if retention is None else f"{retention.days} days"
+
+
+def _backups(watched: Watched) -> Section:
+    return Section(
+        "Backups",
+        [_age(told, BACKUP_PERIOD, "BackupOverdue", watched) for told in BACKUPS],
+        height=4,
+    )
+
+
+def _recovery(watched: Watched) -> Iterator[Section]:
+    recovery = watched.recovery
+    if recovery is None:
+        return
+    steps = (
+        (None, GOOD),
+        *(
+            (lag_threshold(level, recovery.recovery_point).total_seconds(), color)
+            for level, color in ((Level.WARNING, WARNING), (Level.CRITICAL, CRITICAL))
+        ),
+    )
+    waits = f"from {recovery.recovery_point.total_seconds():g} s on commits wait"
+    yield Section(
+        "Replication to the recovery region",
+        [
+            trend(
+                "Recovery point",
+                f"How late commits reach the recovery region: what would be lost with the region. Good is below a second; "
+                f"{waits}, and {RPO.total_seconds():g} s are promised.",
+                Query(lag_seconds(Lag.RECOVERY_POINT), "behind"),
+                unit=units.Seconds,
+                steps=steps,
+                links=[runbook(watched, "ReplicationLag")],
+            ),
+            trend(
+                "Replication",
+                "How long updates of any kind take to get there. Good is below a second.",
+                Query(lag_seconds(Lag.REPLICATION), "behind"),
+                unit=units.Seconds,
+                steps=steps[:2],
+                links=[runbook(watched, "ReplicationLag")],
+            ),
+        ],
+    )
+    period = timedelta(days=recovery.restore_test_days)
+    yield Section(
+        "Restore tests",
+        [
+            _age(told, period, "RestoreTestOverdue", watched)
+            if told.figure is Figure.RESTORE_AGE
+            else number(
+                f"Time of the last {FIGURE_TITLE[told]}",
+                f"Good is at most {RTO.total_seconds() / 60:g} minutes.",
+                Query(figure(told)),
+                unit=units.DurationSeconds,
+                steps=((None, GOOD), (RTO.total_seconds(), WARNING)),
+                links=[runbook(watched, "RestoreTooSlow")],
+            )
+            for told in RESTORES
+        ],
+        height=4,
+    )
+
+
+def _age(told: Told, period: timedelta, alert: str, watched: Watched) -> Panel:
+    limit = overdue(period)
+    return number(
+        f"Since the last {FIGURE_TITLE[told]}",
+        f"Good is about {period.days * 24} hours at most; {limit / timedelta(hours=1):g} are too many.",
+        Query(figure(told)),
+        unit=units.DurationSeconds,
+        steps=((None, GOOD), (limit.total_seconds(), WARNING)),
+        links=[runbook(watched, alert)],
+    )
 
 
 def _database(watched: Watched, services: Collection[str]) -> Iterator[Section]:

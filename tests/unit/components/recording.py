@@ -148,14 +148,17 @@ class Recording(Generic[T]):
 
     def assert_in_region(self, region: str) -> None:
         """Every AWS resource that lives in a region names this one, and leaves nothing to the provider's default."""
-        elsewhere = {
+        elsewhere = {urn: found for urn, found in self.regions.items() if found != region}
+        assert not elsewhere, f"not in {region}: {elsewhere}"
+
+    @property
+    def regions(self) -> dict[str, str | None]:
+        """The region that each AWS resource names, by URN, of those that live in one."""
+        return {
             resource.urn: resource.inputs.get("region")
             for resource in self.resources
-            if resource.package == "aws"
-            and _takes(resource.token, "region")
-            and resource.inputs.get("region") != region
+            if resource.package == "aws" and _takes(resource.token, "region")
         }
-        assert not elsewhere, f"not in {region}: {elsewhere}"
 
     def assert_least_privilege(self) -> None:
         """No policy lets every action, or every action of a service, loose on every resource or on everybody.
@@ -449,7 +452,7 @@ def _outputs(token: str, name: str, inputs: Properties) -> tuple[str, dict[str, 
         case "aws:ec2/eip:Eip":
             identifier = f"eipalloc-{digest.hex[:17]}"
             return identifier, {**common, "allocationId": identifier, "publicIp": "203.0.113.10"}
-        case "aws:kms/key:Key":
+        case "aws:kms/key:Key" | "aws:kms/replicaKey:ReplicaKey":
             return str(digest), {
                 **common,
                 "keyId": str(digest),
@@ -531,6 +534,12 @@ def _outputs(token: str, name: str, inputs: Properties) -> tuple[str, dict[str, 
                         "kmsKeyId": inputs.get("masterUserSecretKmsKeyId", ""),
                     }
                 ],
+            }
+        case "aws:rds/globalCluster:GlobalCluster":
+            identifier = inputs["globalClusterIdentifier"]
+            return identifier, {
+                "arn": f"arn:aws:rds::{ACCOUNT}:global-cluster:{identifier}",
+                "endpoint": f"{identifier}.global-{digest.hex[:12]}.global.rds.amazonaws.com",
             }
         case "random:index/randomPassword:RandomPassword":
             password = f"password-{digest.hex}"

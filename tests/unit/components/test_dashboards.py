@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from components.monitoring.dashboards import dashboards, files, queries
-from components.monitoring.rules import Alert, Watched, alerts
+from components.monitoring.rules import Alert, RecoveryWatched, Watched, alerts
 from operations.monitoring import INDEX_CLEANER, LOG_SWEEP, Part
 
 ROOT = Path(__file__).parents[3]
@@ -25,9 +26,10 @@ LIVE = Watched(
     grafana_url="https://grafana.example",
     runbooks_url="https://runbooks.example/docs/runbooks",
     retention_days=31,
+    recovery=RecoveryWatched(recovery_point=timedelta(seconds=30), restore_test_days=7),
     chores=(LOG_SWEEP, INDEX_CLEANER),
 )
-DEV = replace(LIVE, environment="dev", sla=None, retention_days=3, chores=(LOG_SWEEP,))
+DEV = replace(LIVE, environment="dev", sla=None, retention_days=3, recovery=None, chores=(LOG_SWEEP,))
 DATABASE = ("api",)
 VALUES = {"service": "api", "__rate_interval": "1m"}
 
@@ -188,6 +190,7 @@ def test_every_runbook_that_a_panel_links_to_exists() -> None:
         for name in (
             "alerts-not-delivered",
             "api-latency-p99",
+            "backup-overdue",
             "cpu-usage",
             "error-budget-burn",
             "error-rate",
@@ -196,6 +199,9 @@ def test_every_runbook_that_a_panel_links_to_exists() -> None:
             "monitoring-part-missing",
             "node-down",
             "pod-restarts",
+            "replication-lag",
+            "restore-test-overdue",
+            "restore-too-slow",
             "rule-evaluation-failing",
             "scrape-target-missing",
             "service-down",
@@ -401,6 +407,55 @@ def test_services_that_use_the_database_are_shown_and_no_others() -> None:
     assert all('{service=~"api"}' in expr for expr in found)
     without = panels(read(LIVE, ())["data"])
     assert not [panel for panel in without if "database's users" in panel["title"]]
+
+
+def shown(watched: Watched, ending: str) -> dict[str, tuple[Sequence[str], Sequence[Any]]]:
+    """Queries, and colors beyond the first, of the panels of data whose titles end so."""
+    return {
+        panel["title"]: (expressions(panel), steps(panel)[1:])
+        for panel in panels(read(watched)["data"])
+        if panel["title"].endswith(ending)
+    }
+
+
+def test_backups_are_shown_everywhere_with_the_threshold_of_their_alert() -> None:
+    backups = {
+        "Since the last backup of the database": 'backup_age_maximum{dimension_Data="database"}',
+        "Since the last backup of the files": 'backup_age_maximum{dimension_Data="files"}',
+        "Since the last copy of the files": 'copy_age_maximum{dimension_Data="files"}',
+    }
+    wanted = {
+        title: ([f"max(aws_quikapp_recovery_{series})"], [(129_600, "orange")])
+        for title, series in backups.items()
+    }
+    for watched in (LIVE, DEV):
+        found = shown(watched, "of the database") | shown(watched, "of the files")
+        assert {title: panel for title, panel in found.items() if "restore" not in title} == wanted
+
+
+def test_where_recovery_is_promised_lag_and_restores_are_shown_with_the_thresholds_of_their_alerts() -> None:
+    assert shown(LIVE, "Recovery point") == {
+        "Recovery point": (
+            ["max(aws_rds_aurora_global_dbrpolag_maximum) / 1000"],
+            [(15, "orange"), (27, "red")],
+        )
+    }
+    assert shown(LIVE, "Replication") == {
+        "Replication": (["max(aws_rds_aurora_global_dbreplication_lag_maximum) / 1000"], [(15, "orange")])
+    }
+    assert {title: colors for title, (_, colors) in shown(LIVE, "restore of the database").items()} == {
+        "Since the last tested restore of the database": [(648_000, "orange")],
+        "Time of the last tested restore of the database": [(900, "orange")],
+    }
+    assert shown(LIVE, "restore of the files").keys() == {
+        "Since the last tested restore of the files",
+        "Time of the last tested restore of the files",
+    }
+    assert not [
+        panel["title"]
+        for panel in panels(read(DEV)["data"])
+        if re.search("point|Replica|restore", panel["title"])
+    ]
 
 
 def test_the_promises_about_data_are_those_of_the_page() -> None:

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from components.database import Database, DatabaseArgs, Provisioned, Serverless, maintenance_window
+from components.aurora import maintenance_window
+from components.database import Database, DatabaseArgs, Provisioned, Serverless
+from operations.recovery import Site
 from operations.versions import AURORA_POSTGRESQL
 from tests.unit.components.conftest import Record
 from tests.unit.components.recording import Recording, Resource
@@ -247,7 +249,25 @@ def test_it_tells_where_it_is(record: Record) -> None:
     assert made.value(made.result.endpoint) == outputs["endpoint"]
     assert made.value(made.result.reader_endpoint) == outputs["readerEndpoint"]
     assert made.value(made.result.port) == 5432
-    assert made.value(made.result.administrator_secret_arn).startswith("arn:aws:secretsmanager:")
+    secret = made.result.administrator_secret_arn
+    assert secret is not None
+    assert made.value(secret).startswith("arn:aws:secretsmanager:")
+
+
+def test_it_stands_at_home_alone(record: Record) -> None:
+    made = declare(record)
+    database = made.result
+    assert list(database.sites) == [Site.HOME]
+    assert (database.writer, database.global_identifier, database.global_endpoint) == (Site.HOME, None, None)
+    home = database.sites[Site.HOME]
+    assert (home.region, home.identifier) == (REGION, "quikapp-test-database")
+    assert made.value(home.arn) == made.one(CLUSTER).outputs["arn"]
+    assert made.value(home.kms_key_arn) == made.one(KEY).outputs["arn"]
+
+
+def test_nothing_of_its_cluster_is_left_to_aws(record: Record) -> None:
+    assert cluster(record).ignore_changes == ()
+    assert "globalClusterIdentifier" not in cluster(record).inputs
 
 
 def test_names_of_a_long_prefix_stay_within_the_limits(record: Record) -> None:

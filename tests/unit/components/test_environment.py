@@ -58,6 +58,10 @@ def environment(facts: EnvironmentFacts) -> Environment:
     return built
 
 
+RECOVERED = re.compile(r"-recovery-(?!report)|-recovery$|-storage-(backup|copies(?!-source))|-restore-tests|-to-recovery")
+"""How the name says that something lives in the recovery region."""
+
+
 def of_slots(recorded: Recording[Environment]) -> list[Resource]:
     """The Deployments of the application."""
     namespaces = {slot.namespace for slot in Slot}
@@ -70,10 +74,21 @@ def test_every_resource_carries_the_tags_of_cost_and_ownership_reports(
     recorded.assert_tagged(facts.tags)
 
 
-def test_every_resource_is_in_the_region_of_the_stack(
+def test_what_survives_the_region_is_in_the_recovery_region_and_all_else_in_the_stacks_own(
     recorded: Recording[Environment], facts: EnvironmentFacts
 ) -> None:
-    recorded.assert_in_region(facts.region)
+    away = {urn for urn, region in recorded.regions.items() if region == facts.recovery_region}
+    assert {region for urn, region in recorded.regions.items() if urn not in away} == {facts.region}
+    survives = {urn for urn in recorded.regions if RECOVERED.search(urn.rsplit("::", 1)[1])}
+    assert away == survives
+    holds = {"aws:s3/bucket:Bucket", "aws:backup/vault:Vault", "aws:datasync/task:Task"}
+    if facts.recovery is not None:
+        holds |= {
+            "aws:rds/cluster:Cluster",
+            "aws:ec2/vpc:Vpc",
+            "aws:backup/restoreTestingPlan:RestoreTestingPlan",
+        }
+    assert {token for urn in away if (token := urn.split("::")[2].rsplit("$", 1)[-1]) in holds} == holds
 
 
 def test_no_policy_is_boundless(recorded: Recording[Environment]) -> None:
@@ -137,7 +152,8 @@ def test_no_bucket_and_no_database_is_public(recorded: Recording[Environment]) -
 
 
 def test_data_is_encrypted_where_it_lies(recorded: Recording[Environment]) -> None:
-    assert recorded.one("aws:rds/cluster:Cluster").inputs["storageEncrypted"] is True
+    for cluster in recorded.of("aws:rds/cluster:Cluster"):
+        assert cluster.inputs["storageEncrypted"] is True, cluster.urn
     encrypted = recorded.of(
         "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
     )
@@ -221,9 +237,10 @@ def test_what_holds_data_is_protected_exactly_where_the_stack_file_says(
 ) -> None:
     wanted = facts.cluster.deletion_protection
     for token in ("aws:rds/cluster:Cluster", "aws:eks/cluster:Cluster"):
-        resource = recorded.one(token)
-        assert resource.protect is wanted
-        assert resource.inputs["deletionProtection"] is wanted
+        for resource in recorded.of(token):
+            assert resource.protect is wanted, resource.urn
+            assert resource.inputs["deletionProtection"] is wanted, resource.urn
+    assert {vault.protect for vault in recorded.of("aws:backup/vault:Vault")} == {wanted}
     assert {bucket.protect for bucket in recorded.of("aws:s3/bucket:Bucket") if "log" not in bucket.name} == {
         wanted
     }
@@ -291,6 +308,7 @@ def test_the_whole_monitoring_stack_is_there_and_nothing_that_the_stack_file_lea
         ("monitoring", "elasticsearch"),
         ("monitoring", "logstash"),
         ("monitoring", "kibana"),
+        ("monitoring", "cloudwatch-exporter"),
         ("node-agents", "filebeat"),
     }
     datadog = {("monitoring", "datadog-agent"), ("monitoring", "datadog-cluster-agent")}
@@ -378,8 +396,21 @@ def test_outputs_say_where_what_and_how_well(
     assert {name: (slot["version"], slot["weight"]) for name, slot in outputs["slots"].items()} == {
         slot.value: (facts.release.of(slot).version, facts.release.of(slot).weight) for slot in Slot
     }
-    assert outputs["objectives"]["recoveryPoint"] == "< 60 s"
-    assert outputs["objectives"]["recoveryTime"] == "< 15 min"
+
+
+def test_outputs_say_what_is_kept_of_the_recovery_promises_and_which_risks_are_accepted(
+    recorded: Recording[Environment], facts: EnvironmentFacts
+) -> None:
+    told = recorded.stack_outputs["recovery"]
+    if facts.recovery is None:
+        assert (told["objectives"], told["acceptedRisks"]) == ("none", {})
+        return
+    assert told["objectives"] == {"recoveryPoint": "< 1 min", "recoveryTime": "< 15 min"}
+    assert set(told["acceptedRisks"]) == set(facts.recovery.accepted_risks)
+    assert told["incidentAtRecoveryTime"] == {
+        "staging": "35 % of the error budget",
+        "live": "347 % of the error budget",
+    }[facts.name]
 
 
 def test_outputs_say_the_sla_and_its_error_budget(

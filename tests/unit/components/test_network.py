@@ -92,9 +92,9 @@ def test_a_vpc_that_cannot_be_planned_is_refused(cidr: str, zones: list[str]) ->
         plan_subnets(IPv4Network(cidr), zones)
 
 
-@pytest.mark.parametrize("nat_gateways", [0, 2, 4])
-def test_nat_gateways_are_one_or_one_per_zone(nat_gateways: int) -> None:
-    with pytest.raises(ValueError, match="NAT gateways must be 1 or 3"):
+@pytest.mark.parametrize("nat_gateways", [-1, 2, 4])
+def test_nat_gateways_are_none_or_one_or_one_per_zone(nat_gateways: int) -> None:
+    with pytest.raises(ValueError, match="NAT gateways must be 0, 1 or 3"):
         network_args(nat_gateways=nat_gateways)
 
 
@@ -149,6 +149,31 @@ def test_with_one_nat_gateway_all_zones_share_it(record: Record) -> None:
         "net-private-b": "net-nat-a",
     }
     assert len(recording.of("aws:ec2/eip:Eip")) == 1
+
+
+def test_without_a_nat_gateway_there_is_no_way_to_the_internet_nor_from_it(record: Record) -> None:
+    recording = declare(record, nat_gateways=0)
+    assert routes(recording) == {}
+    assert not recording.of("aws:ec2/internetGateway:InternetGateway")
+    assert not recording.of("aws:ec2/natGateway:NatGateway")
+    assert not recording.of("aws:ec2/eip:Eip")
+    assert subnets(recording, "elb") == {}
+    assert recording.result.public_subnet_ids == []
+    assert recording.result.public_cidrs == []
+
+
+def test_without_a_nat_gateway_the_private_subnets_are_as_they_are_elsewhere(record: Record) -> None:
+    closed, open_to_all = declare(record, nat_gateways=0), declare(record)
+    assert subnets(closed, "internal-elb") == subnets(open_to_all, "internal-elb")
+    assert closed.result.private_cidrs == open_to_all.result.private_cidrs
+    assert len(closed.result.private_subnet_ids) == 3
+
+
+def test_a_network_that_gets_its_way_out_later_changes_nothing_that_it_has(record: Record) -> None:
+    before, after = declare(record, nat_gateways=0), declare(record)
+    kept = {resource.urn: resource.inputs for resource in before.resources}
+    assert kept == {resource.urn: resource.inputs for resource in after.resources if resource.urn in kept}
+    assert len(kept) < len(after.resources)
 
 
 def test_every_subnet_uses_the_route_table_of_its_kind_and_zone(record: Record) -> None:
@@ -265,7 +290,7 @@ def test_the_delivery_role_serves_this_account_and_writes_this_log_group_only(re
     assert grant["Resource"] == [arn, f"{arn}:*"]
 
 
-@pytest.mark.parametrize(("zones", "nat_gateways"), [(["a", "b"], 1), (["a", "b", "c"], 3)])
+@pytest.mark.parametrize(("zones", "nat_gateways"), [(["a", "b"], 0), (["a", "b"], 1), (["a", "b", "c"], 3)])
 def test_it_is_tagged_in_its_region_and_of_least_privilege(
     record: Record, zones: list[str], nat_gateways: int
 ) -> None:

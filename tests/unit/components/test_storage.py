@@ -1,10 +1,11 @@
-"""Files and backups: private, encrypted, versioned, kept for as long as promised and no longer."""
+"""Files and their backup: private, encrypted, versioned, kept for as long as promised and no longer, in two regions."""
 
 import json
 from typing import Any
 
 import pytest
 
+from components.buckets import Lock, ObjectLock, PrivateBucketArgs
 from components.storage import (
     BackupBucket,
     BackupBucketArgs,
@@ -14,24 +15,37 @@ from components.storage import (
     StorageArgs,
 )
 from tests.unit.components.conftest import Record
-from tests.unit.components.recording import Recording
+from tests.unit.components.recording import Recording, Resource
 
 TAGS = {"environment": "test", "owner": "operations"}
 REGION = "eu-west-1"
+RECOVERY_REGION = "eu-central-1"
 
 BUCKET = "aws:s3/bucket:Bucket"
 KEY = "aws:kms/key:Key"
 LIFECYCLE = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
+LOCK = "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration"
+POLICY = "aws:s3/bucketPolicy:BucketPolicy"
 
 
-def storage(record: Record, *, retention_days: int = 90, protect: bool = True) -> Recording[Storage]:
+def storage(
+    record: Record,
+    *,
+    retention_days: int = 90,
+    lock: Lock = Lock.NONE,
+    protect: bool = True,
+    recovery_region: str = RECOVERY_REGION,
+) -> Recording[Storage]:
     return record(
         lambda: Storage(
             "storage",
             StorageArgs(
-                bucket_prefix="quikapp-test",
+                prefix="quikapp-test",
                 region=REGION,
+                recovery_region=recovery_region,
                 retention_days=retention_days,
+                lock=lock,
+                log_retention_days=30,
                 protect=protect,
                 tags=TAGS,
             ),
@@ -103,7 +117,7 @@ def test_every_bucket_refuses_plain_http_to_itself_and_its_objects(record: Recor
     made = storage(record)
     policies = {
         policy.inputs["bucket"]: json.loads(policy.inputs["policy"])["Statement"]
-        for policy in made.of("aws:s3/bucketPolicy:BucketPolicy")
+        for policy in made.of(POLICY)
     }
     assert policies == {
         bucket.outputs["bucket"]: [
@@ -148,28 +162,100 @@ def test_a_changed_file_can_be_brought_back_for_thirty_days(record: Record) -> N
     assert rule["noncurrentVersionExpiration"] == {"noncurrentDays": 30}
 
 
-def test_a_backup_is_kept_for_ninety_days_in_glacier(record: Record) -> None:
-    retain = rules(backup(record), "backup")["retain"]
-    assert retain["expiration"] == {"days": 90}
-    assert retain["transitions"] == [{"days": 0, "storageClass": "GLACIER_IR"}]
-
-
-@pytest.mark.parametrize("days", [90, 91, 365])
-def test_glacier_never_bills_a_backup_beyond_its_life(record: Record, days: int) -> None:
-    retain = rules(backup(record, retention_days=days), "backup")["retain"]
-    assert retain["expiration"]["days"] - retain["transitions"][0]["days"] >= 90
-
-
-@pytest.mark.parametrize("days", [1, 30, 89])
-def test_a_backup_too_short_lived_for_glacier_stays_out_of_it(record: Record, days: int) -> None:
-    retain = rules(backup(record, retention_days=days), "backup")["retain"]
-    assert retain["expiration"] == {"days": days}
-    assert "transitions" not in retain
-
-
-def test_a_deleted_backup_can_be_brought_back_for_a_week(record: Record) -> None:
+def test_what_a_file_was_is_kept_for_ninety_days_after_it_was_replaced_or_deleted(record: Record) -> None:
+    """The page, "Backup Schedule": files, retention 90 days."""
     rule = rules(backup(record), "backup")["expire-noncurrent-versions"]
-    assert rule["noncurrentVersionExpiration"] == {"noncurrentDays": 7}
+    assert rule["noncurrentVersionExpiration"] == {"noncurrentDays": 90}
+
+
+@pytest.mark.parametrize("days", [1, 90, 365])
+def test_the_stated_retention_is_the_one_that_holds(record: Record, days: int) -> None:
+    rule = rules(storage(record, retention_days=days), "storage-backup")["expire-noncurrent-versions"]
+    assert rule["noncurrentVersionExpiration"] == {"noncurrentDays": days}
+
+
+def test_the_copy_of_a_file_that_still_exists_never_expires(record: Record) -> None:
+    assert not [
+        rule for rule in rules(backup(record), "backup").values() if "days" in rule.get("expiration", {})
+    ]
+
+
+def test_a_backup_goes_to_glacier_on_its_first_day(record: Record) -> None:
+    """The page, "Backup Schedule": files, location S3 + Glacier."""
+    rule = rules(backup(record), "backup")["to-glacier"]
+    assert rule["transitions"] == [{"days": 0, "storageClass": "GLACIER_IR"}]
+
+
+def test_a_backup_too_short_lived_for_glacier_stays_out_of_it(record: Record) -> None:
+    assert "to-glacier" in rules(backup(record, retention_days=90), "backup")
+    assert "to-glacier" not in rules(backup(record, retention_days=89), "backup")
+
+
+def test_no_rule_reaches_only_a_part_of_a_bucket(record: Record) -> None:
+    made = storage(record)
+    for bucket in ("storage-files", "storage-backup"):
+        assert {json.dumps(rule["filter"]) for rule in rules(made, bucket).values()} == {'{"prefix": ""}'}
+
+
+@pytest.mark.parametrize("lock", [Lock.GOVERNANCE, Lock.COMPLIANCE])
+def test_a_locked_backup_holds_every_version_for_as_long_as_the_page_promises(
+    record: Record, lock: Lock
+) -> None:
+    made = storage(record, lock=lock)
+    bucket, configuration = made.one(BUCKET, "storage-backup"), made.one(LOCK)
+    assert bucket.inputs["objectLockEnabled"] is True
+    assert configuration.inputs["bucket"] == bucket.outputs["bucket"]
+    assert configuration.inputs["rule"] == {"defaultRetention": {"mode": lock.value.upper(), "days": 90}}
+    versioning = made.one("aws:s3/bucketVersioning:BucketVersioning", "storage-backup-versioning")
+    assert versioning.urn in configuration.dependencies
+
+
+@pytest.mark.parametrize("days", [1, 90, 365])
+def test_a_lock_lasts_exactly_as_long_as_the_retention(record: Record, days: int) -> None:
+    """Shorter, it would let go of what is promised; longer, the lifecycle could not remove what has expired."""
+    made = storage(record, lock=Lock.COMPLIANCE, retention_days=days)
+    assert made.one(LOCK).inputs["rule"]["defaultRetention"]["days"] == days
+
+
+def test_only_the_lifecycle_deletes_versions_from_a_locked_backup(record: Record) -> None:
+    made = storage(record, lock=Lock.GOVERNANCE)
+    bucket = made.one(BUCKET, "storage-backup")
+    statements = json.loads(made.one(POLICY, "storage-backup-policy").inputs["policy"])["Statement"]
+    assert {
+        "Effect": "Deny",
+        "Principal": {"AWS": ["*"]},
+        "Action": ["s3:DeleteObjectVersion"],
+        "Resource": [f"{bucket.outputs['arn']}/*"],
+    } in statements
+
+
+def test_what_is_not_locked_has_no_trace_of_a_lock(record: Record) -> None:
+    made = storage(record, lock=Lock.NONE)
+    assert not made.of(LOCK)
+    assert {bucket.inputs["objectLockEnabled"] for bucket in made.of(BUCKET)} == {False}
+    assert not [policy for policy in made.of(POLICY) if "DeleteObjectVersion" in policy.inputs["policy"]]
+
+
+def test_files_are_never_locked_since_the_application_deletes_them(record: Record) -> None:
+    made = storage(record, lock=Lock.COMPLIANCE)
+    assert made.one(BUCKET, "storage-files").inputs["objectLockEnabled"] is False
+    assert "DeleteObjectVersion" not in made.one(POLICY, "storage-files-policy").inputs["policy"]
+
+
+def test_a_lock_without_versions_or_days_is_refused() -> None:
+    with pytest.raises(ValueError, match="must be versioned"):
+        PrivateBucketArgs(
+            bucket_prefix="quikapp-test",
+            region=REGION,
+            kms_key_arn=None,
+            versioned=False,
+            lifecycle=[],
+            lock=Lock.GOVERNANCE.until(90),
+            protect=True,
+            tags=TAGS,
+        )
+    with pytest.raises(ValueError, match="at least 1 day, not 0"):
+        ObjectLock(mode="GOVERNANCE", days=0)
 
 
 def test_a_retention_of_no_days_is_refused() -> None:
@@ -184,6 +270,15 @@ def test_protection_keeps_bucket_and_key_or_lets_them_go_with_their_contents(
     made = storage(record, protect=protect)
     assert {resource.protect for resource in [*made.of(BUCKET), *made.of(KEY)]} == {protect}
     assert {bucket.inputs["forceDestroy"] for bucket in made.of(BUCKET)} == {not protect}
+
+
+@pytest.mark.parametrize("lock", [Lock.GOVERNANCE, Lock.COMPLIANCE])
+def test_a_locked_backup_is_never_emptied(record: Record, lock: Lock) -> None:
+    made = storage(record, lock=lock, protect=False)
+    assert {bucket.name: bucket.inputs["forceDestroy"] for bucket in made.of(BUCKET)} == {
+        "storage-files": True,
+        "storage-backup": False,
+    }
 
 
 def test_a_backup_bucket_alone_is_protected_unless_told_otherwise(record: Record) -> None:
@@ -211,8 +306,46 @@ def test_a_bucket_tells_its_name_arn_and_key(record: Record) -> None:
     assert made.value(made.result.kms_key_arn) == key.outputs["arn"]
 
 
-def test_everything_is_tagged_in_its_region_and_closed(record: Record) -> None:
+def regional(resource: Resource) -> bool:
+    """Whether it is a resource of AWS that lives in a region; roles do not."""
+    return resource.package == "aws" and not resource.token.startswith("aws:iam/")
+
+
+def test_the_backup_is_in_another_region_than_the_files(record: Record) -> None:
     made = storage(record)
+    regions = {
+        part: {
+            resource.inputs["region"]
+            for resource in made.resources
+            if regional(resource) and resource.name.startswith(f"storage-{part}")
+        }
+        for part in ("files", "backup")
+    }
+    assert regions == {"files": {REGION}, "backup": {RECOVERY_REGION}}
+
+
+def test_a_backup_in_the_region_of_the_files_is_refused(record: Record) -> None:
+    with pytest.raises(ValueError, match="both in eu-west-1; allowed is another region"):
+        storage(record, recovery_region=REGION)
+
+
+def test_the_files_are_copied_to_the_backup_bucket_once_it_is_whole(record: Record) -> None:
+    """The page, "Backup Schedule": files."""
+    made = storage(record, lock=Lock.COMPLIANCE)
+    task = made.one("aws:datasync/task:Task")
+    ends = {
+        location.outputs["arn"]: location.inputs["s3BucketArn"]
+        for location in made.of("aws:datasync/s3Location:S3Location")
+    }
+    assert ends[task.inputs["sourceLocationArn"]] == made.one(BUCKET, "storage-files").outputs["arn"]
+    assert ends[task.inputs["destinationLocationArn"]] == made.one(BUCKET, "storage-backup").outputs["arn"]
+    # Children are registered only once their parent is.
+    waits_for = made.urn(task.parent).dependencies
+    assert {made.one(LOCK).urn, made.one(LIFECYCLE, "storage-backup-lifecycle").urn} <= waits_for
+    assert made.value(made.result.copies.task_arn) == task.outputs["arn"]
+
+
+def test_everything_is_tagged_and_closed(record: Record) -> None:
+    made = storage(record, lock=Lock.COMPLIANCE)
     made.assert_tagged(TAGS)
-    made.assert_in_region(REGION)
     made.assert_least_privilege()

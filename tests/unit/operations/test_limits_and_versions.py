@@ -43,6 +43,7 @@ def test_an_image_is_pinned_to_an_exact_version() -> None:
         (versions.PROMETHEUS_IMAGE, ToolSet.PROMETHEUS),
         (versions.ALERTMANAGER_IMAGE, ToolSet.ALERTMANAGER),
         (versions.JAEGER_IMAGE, ToolSet.JAEGER),
+        (versions.CLOUDWATCH_EXPORTER_IMAGE, ToolSet.YACE),
     ],
 )
 def test_the_program_that_judges_a_configuration_is_the_one_that_is_deployed(

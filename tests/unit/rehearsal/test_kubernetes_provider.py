@@ -197,6 +197,20 @@ class TestLiveInputs:
         assert live_inputs(live, inputs) == {"limits": {"cpu": "1000m"}, "labels": {"size": "1"}}
         assert live_inputs({"limits": {"cpu": "2"}}, inputs) == {"limits": {"cpu": "2"}}
 
+    def test_members_that_share_a_name_are_paired_by_what_tells_them_apart(self) -> None:
+        mounts = [
+            {"name": "config", "mountPath": "/roles", "subPath": "roles"},
+            {"name": "config", "mountPath": "/users", "subPath": "users"},
+        ]
+        assert live_inputs({"mounts": mounts}, {"mounts": mounts}) == {"mounts": mounts}
+
+    def test_an_empty_list_is_there_although_the_server_leaves_it_out(self) -> None:
+        assert live_inputs({"types": ["Egress"]}, {"types": ["Egress"], "egress": []}) == {
+            "types": ["Egress"],
+            "egress": [],
+        }
+        assert live_inputs({"egress": [{"to": []}]}, {"egress": []}) == {"egress": [{"to": []}]}
+
     def test_the_string_data_of_a_secret_is_read_from_its_data(self) -> None:
         live = manifest("Secret", data={"a": "Yg==", "other": "Yg=="})
         assert live_inputs(live, manifest("Secret", stringData={"a": "x"}))["stringData"] == {"a": "b"}

@@ -102,5 +102,13 @@ def test_a_secret_output_is_never_printed(console: Console) -> None:
     assert "a, b" in printed
 
 
+def test_what_lies_deep_in_an_output_is_one_row(console: Console) -> None:
+    deep = {"recoveries": {"region": {"database": {"point": "30 s", "parts": {"failover": "2 min"}}}}}
+    console.print(outputs_table({"recovery": auto.OutputValue(deep, secret=False)}, "Outputs"))
+    (row,) = [line for line in _printed(console).splitlines() if "recovery" in line]
+    assert "recovery.recoveries.region" in row
+    assert "database (point 30 s  parts (failover 2 min))" in row
+
+
 def test_a_resource_is_named_by_its_type_and_name() -> None:
     assert resource_name(URN) == "aws:ec2/vpc:Vpc net"

@@ -49,6 +49,7 @@ BUCKET = "aws:s3/bucket:Bucket"
 DATABASE = "aws:rds/cluster:Cluster"
 ROLE = "aws:iam/role:Role"
 CERTIFICATE = "aws:acm/certificate:Certificate"
+FUNCTION = "aws:lambda/function:Function"
 
 SCHEMA = Schema("aws")
 
@@ -286,6 +287,41 @@ class TestCheck:
         assert reasons("aws:ec2/vpcc:Vpcc", {}) == [
             f"unknown resource type `aws:ec2/vpcc:Vpcc`: aws {SCHEMA.version} has none of this name"
         ]
+
+
+class TestCode:
+    """What a function is made of travels as an archive of assets."""
+
+    @staticmethod
+    def function(text: str) -> Values:
+        """Inputs as they arrive from the engine."""
+        given = PropertyValue(
+            {
+                "role": PropertyValue("arn:aws:iam::123456789012:role/function"),
+                "name": PropertyValue("report"),
+                "code": PropertyValue(pulumi.AssetArchive({"handler.py": pulumi.StringAsset(text)})),
+            }
+        )
+        arrived = members(PropertyValue.unmarshal(given.marshal()))
+        assert arrived is not None
+        return arrived
+
+    def test_it_is_taken(self) -> None:
+        assert reasons(FUNCTION, self.function("one")) == []
+
+    def test_nothing_else_is_taken_in_its_place(self) -> None:
+        (reason,) = reasons(FUNCTION, {**self.function("one"), "code": PropertyValue("handler.py")})
+        assert reason == "`code`: must be an asset or archive, not a string"
+
+    def test_it_is_recorded_and_goes_back_to_the_engine_as_it_came(self) -> None:
+        given = self.function("one")
+        recorded = PropertyValue(create(FUNCTION, given).properties).marshal()
+        assert recorded.struct_value.fields["code"] == given["code"].marshal()
+
+    def test_a_change_of_it_is_a_change_of_the_function_and_the_same_text_is_none(self) -> None:
+        assert diff(FUNCTION, self.function("one"), self.function("one"), identifier="report").diffs == []
+        changed = diff(FUNCTION, self.function("one"), self.function("two"), identifier="report")
+        assert (changed.diffs, changed.replaces) == (["code"], [])
 
 
 class TestNames:

@@ -71,6 +71,7 @@ def test_everything_that_the_rules_and_dashboards_need_is_scraped() -> None:
         "alertmanager",
         "jaeger",
         "grafana",
+        "cloudwatch-exporter",
     ]
 
 
@@ -314,6 +315,7 @@ def test_prometheus_reaches_what_it_scrapes_and_whom_it_tells(record: Record) ->
         "alertmanager": [9093],
         "grafana": [3000],
         "jaeger": [8888],
+        "cloudwatch-exporter": [5000],
         "quikapp-blue": [],
         "quikapp-green": [],
         "kube-state-metrics": [8080],

@@ -3,6 +3,7 @@
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -13,6 +14,7 @@ from components.monitoring.rules import (
     JOB_IMPACT,
     PART_IMPACT,
     Alert,
+    RecoveryWatched,
     Watched,
     alerts,
     error_ratio,
@@ -33,12 +35,14 @@ LIVE = Watched(
     grafana_url="https://grafana.quikapp.example",
     runbooks_url="https://docs.quikapp.example/runbooks",
     retention_days=31,
+    recovery=RecoveryWatched(recovery_point=timedelta(seconds=30), restore_test_days=7),
     chores=(LOG_SWEEP, INDEX_CLEANER),
 )
 DEV = replace(
     LIVE,
     environment="dev",
     sla=None,
+    recovery=None,
     replicas=dict.fromkeys(frozenset(Part) - DATADOG, 1),
     chores=(LOG_SWEEP,),
 )
@@ -84,6 +88,22 @@ def test_who_hears_of_what_and_when() -> None:
         ("ServiceDown", "api", "P1", 2, 5),
         ("ServiceDown", "web", "P1", 2, 5),
         ("NodeDown", "", "P2", 5, 5),
+        ("BackupOverdue", "database BackupAge", "P3", None, 5),
+        ("RecoveryUnknown", "database BackupAge", "P3", 1440, 5),
+        ("BackupOverdue", "files BackupAge", "P3", None, 5),
+        ("RecoveryUnknown", "files BackupAge", "P3", 1440, 5),
+        ("BackupOverdue", "files CopyAge", "P3", None, 5),
+        ("RecoveryUnknown", "files CopyAge", "P3", 1440, 5),
+        ("ReplicationLag", "recovery-point", "P3", 5, 5),
+        ("ReplicationLag", "recovery-point", "P1", 2, 5),
+        ("ReplicationLag", "replication", "P3", 5, 5),
+        ("RecoveryUnknown", "database AuroraGlobalDBRPOLag", "P2", 15, 5),
+        ("RestoreTestOverdue", "database", "P3", None, 5),
+        ("RecoveryUnknown", "database RestoreAge", "P3", 1440, 5),
+        ("RestoreTooSlow", "database", "P3", None, 5),
+        ("RestoreTestOverdue", "files", "P3", None, 5),
+        ("RecoveryUnknown", "files RestoreAge", "P3", 1440, 5),
+        ("RestoreTooSlow", "files", "P3", None, 5),
         ("MonitoringPartMissing", "prometheus", "P2", 15, 5),
         ("MonitoringPartMissing", "alertmanager", "P2", 15, 5),
         ("MonitoringPartMissing", "grafana", "P3", 15, 5),
@@ -94,6 +114,7 @@ def test_who_hears_of_what_and_when() -> None:
         ("MonitoringPartMissing", "filebeat", "P3", 15, 5),
         ("MonitoringPartMissing", "datadog-agent", "P3", 15, 5),
         ("MonitoringPartMissing", "datadog-cluster-agent", "P3", 15, 5),
+        ("MonitoringPartMissing", "cloudwatch-exporter", "P2", 15, 5),
         ("ScrapeTargetMissing", "kube-state-metrics", "P2", 15, 5),
         ("ScrapeTargetMissing", "cadvisor", "P2", 15, 5),
         ("ScrapeTargetMissing", "kubelet", "P3", 15, 5),
@@ -105,6 +126,7 @@ def test_who_hears_of_what_and_when() -> None:
         ("ScrapeTargetMissing", "alertmanager", "P2", 15, 5),
         ("ScrapeTargetMissing", "grafana", "P3", 15, 5),
         ("ScrapeTargetMissing", "jaeger", "P3", 15, 5),
+        ("ScrapeTargetMissing", "cloudwatch-exporter", "P2", 15, 5),
         ("HousekeepingOverdue", "log-sweep", "P3", None, 5),
         ("HousekeepingOverdue", "jaeger-index-cleaner", "P3", None, 5),
         ("VolumeFilling", "", "P2", 15, 5),
@@ -200,6 +222,38 @@ def test_the_budget_is_counted_over_thirty_days_or_what_is_remembered(days: int,
     assert f"environment:error_ratio:{span}" in recordings(watched)
 
 
+def test_without_recovery_objectives_backups_are_watched_and_nothing_else_of_recovery() -> None:
+    def watched(environment: Watched) -> set[str]:
+        (group,) = [group for group in rule_file(environment)["groups"] if group["name"] == "recovery"]
+        return {rule["alert"] for rule in group["rules"] if "alert" in rule}
+
+    assert watched(DEV) == {"BackupOverdue", "RecoveryUnknown"}
+    assert watched(LIVE) == watched(DEV) | {"ReplicationLag", "RestoreTestOverdue", "RestoreTooSlow"}
+    assert "Restore" not in str(rule_file(DEV))
+    assert "aws_rds" not in str(rule_file(DEV))
+
+
+@pytest.mark.parametrize("seconds", [0, 60, 90])
+def test_commits_that_wait_only_beyond_the_promised_recovery_point_are_refused(seconds: int) -> None:
+    with pytest.raises(ValueError, match=r"recovery_point is .*: allowed is above zero and below 0:01:00"):
+        RecoveryWatched(recovery_point=timedelta(seconds=seconds), restore_test_days=7)
+
+
+def test_restores_that_are_never_tested_are_refused() -> None:
+    with pytest.raises(ValueError, match="restore_test_days is 0: allowed is 1 and more"):
+        RecoveryWatched(recovery_point=timedelta(seconds=30), restore_test_days=0)
+
+
+@pytest.mark.parametrize(("bound", "thresholds"), [(20, ["10", "18", "10"]), (59, ["29.5", "53.1", "29.5"])])
+def test_lag_is_judged_by_where_commits_wait(bound: int, thresholds: list[str]) -> None:
+    recovery = RecoveryWatched(recovery_point=timedelta(seconds=bound), restore_test_days=7)
+    assert [
+        alert.expression.rpartition(" > ")[2]
+        for alert in alerts(replace(LIVE, recovery=recovery))
+        if alert.name == "ReplicationLag"
+    ] == thresholds
+
+
 def test_a_part_that_the_stack_lacks_is_not_missed() -> None:
     missed = {alert.labels["part"] for alert in alerts(DEV) if alert.name == "MonitoringPartMissing"}
     assert missed == frozenset(Part) - DATADOG
@@ -242,6 +296,7 @@ def test_a_part_is_looked_for_as_the_kind_that_it_is() -> None:
         "filebeat": "daemonset",
         "datadog-agent": "daemonset",
         "datadog-cluster-agent": "deployment",
+        "cloudwatch-exporter": "deployment",
     }
 
 

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pulumi
 import pytest
 
-from components.monitoring.rules import Watched
+from components.monitoring.cloudwatch import DatabaseCluster
+from components.monitoring.rules import RecoveryWatched, Watched
 from components.monitoring.stack import Monitoring, MonitoringArgs
 from operations import versions
 from operations.facts import EnvironmentFacts
@@ -30,6 +32,13 @@ ADDON = "aws:eks/addon:Addon"
 LIVE = parse("live", configuration(document("live")), SECRETS)
 
 
+RECOVERY = RecoveryWatched(recovery_point=timedelta(seconds=30), restore_test_days=7)
+CLUSTERS = (
+    DatabaseCluster(region="eu-west-1", identifier="quikapp-live-database"),
+    DatabaseCluster(region="eu-central-1", identifier="quikapp-live-database-recovery"),
+)
+
+
 def building(facts: EnvironmentFacts = LIVE, **changes: Any) -> Callable[[], Monitoring]:
     def build() -> Monitoring:
         args = MonitoringArgs(
@@ -44,8 +53,10 @@ def building(facts: EnvironmentFacts = LIVE, **changes: Any) -> Callable[[], Mon
                 grafana_url="https://grafana.quikapp.example",
                 runbooks_url="https://runbooks.quikapp.example",
                 retention_days=31,
+                recovery=RECOVERY,
             ),
             database_services=["api"],
+            database_clusters=CLUSTERS,
             logs_days=30,
             slot_namespaces={slot: slot.namespace for slot in Slot},
             network_cidr="10.50.0.0/16",
@@ -124,6 +135,40 @@ def test_every_cron_job_that_there_is_has_an_alert_and_no_other_has(
         for rule in group["rules"]
         if rule.get("alert") == "HousekeepingOverdue"
     } == expected
+
+
+def test_the_clusters_whose_lag_is_alerted_are_those_that_are_asked_for_it(record: Record) -> None:
+    (fetched,) = [
+        json.loads(config.inputs["data"]["cloudwatch.json"])
+        for config in record(building()).of(CONFIG_MAP)
+        if "cloudwatch.json" in config.inputs["data"]
+    ]
+    assert {
+        (*job["regions"], *(dimension["value"] for dimension in job["dimensions"]))
+        for job in fetched["static"]
+    } == {
+        ("eu-west-1", "live", "database"),
+        ("eu-west-1", "live", "files"),
+        ("eu-west-1", "quikapp-live-database"),
+        ("eu-central-1", "quikapp-live-database-recovery"),
+    }
+
+
+@pytest.mark.parametrize(("recovery", "clusters"), [(None, CLUSTERS), (RECOVERY, ())])
+def test_recovery_without_clusters_and_clusters_without_recovery_are_refused(
+    record: Record, recovery: RecoveryWatched | None, clusters: tuple[DatabaseCluster, ...]
+) -> None:
+    made: list[MonitoringArgs] = []
+
+    def build() -> None:
+        given = building()()
+        made.append(given.args)
+
+    record(build)
+    with pytest.raises(
+        ValueError, match=r"watched\.recovery and database_clusters are given both or not at all"
+    ):
+        replace(made[0], watched=replace(made[0].watched, recovery=recovery), database_clusters=clusters)
 
 
 def test_the_exporters_are_eks_add_ons(record: Record) -> None:

@@ -1,0 +1,1 @@
+"""The database's administrator, who has no password."""

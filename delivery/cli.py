@@ -1,0 +1,154 @@
+"""`drift`: where a stack differs from what Git declares, and the one issue that says so."""
+
+from __future__ import annotations
+
+import os
+import sys
+from enum import Enum
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+from pydantic import ValidationError
+from rich.console import Console
+from rich.table import Table
+from typer.exceptions import TyperException
+
+from delivery.errors import DeliveryError
+from delivery.github import GitHubIssues, Issues
+from delivery.preview import look
+from operations.drift import Drift, actions, markdown, summary
+from operations.environments import EnvironmentName
+
+QUIET: Final = 0
+FAILED: Final = 1
+DRIFT: Final = 2
+
+
+class Form(Enum):
+    """How drift is told."""
+
+    TABLE = "table"
+    JSON = "json"
+    MARKDOWN = "markdown"
+
+
+app = typer.Typer(
+    name="drift",
+    help=__doc__,
+    epilog=(
+        "Exit codes: 0 nothing differs, 2 something differs, 1 it could not be told or the command line is wrong. "
+        "Only resources and properties are named, never a value. Nothing is changed, and no lock is taken."
+    ),
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def drift(
+    context: typer.Context,
+    stack: Annotated[
+        EnvironmentName | None, typer.Option("--stack", "-s", help="The stack to look at.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as `drift report` reads it.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="Print what the issue would say.")] = False,
+    work_dir: Annotated[
+        Path,
+        typer.Option("--work-dir", help="The folder with Pulumi.yaml and the stack files.", file_okay=False),
+    ] = Path(),
+    program: Annotated[
+        Path | None,
+        typer.Option("--program", help="The program; without it, __main__.py in the current folder."),
+    ] = None,
+) -> None:
+    """Read what is there, preview, and say what differs from Git."""
+    if context.invoked_subcommand is not None:
+        return
+    if stack is None:
+        raise DeliveryError("which stack? name it with --stack")
+    if as_json and as_markdown:
+        raise DeliveryError("--json and --markdown are two forms of one answer: choose one")
+    form = Form.JSON if as_json else Form.MARKDOWN if as_markdown else Form.TABLE
+    found = look(stack, work_dir.resolve(), (program or Path("__main__.py")).resolve())
+    _show(found, form)
+    raise typer.Exit(QUIET if found.is_quiet else DRIFT)
+
+
+@app.command()
+def report(
+    file: Annotated[Path, typer.Argument(help="What `drift --json` printed.", exists=True, dir_okay=False)],
+) -> None:
+    """Open the issue about a stack's drift, rewrite it, or close it, with GITHUB_TOKEN in GITHUB_REPOSITORY."""
+    try:
+        found = Drift.model_validate_json(file.read_bytes())
+    except ValidationError as error:
+        raise DeliveryError(f"{file} is not what `drift --json` prints") from error
+    settle(found, _issues())
+
+
+def settle(found: Drift, issues: Issues) -> None:
+    """Bring the issues in line with what was found, and say what was done.
+
+    Raises:
+        DeliveryError: GitHub refused.
+    """
+    done = actions(found, issues.titled(found.title))
+    for action in done:
+        issues.do(action)
+    said = ", ".join(type(action).__name__.lower() for action in done) or "no change"
+    sys.stdout.write(f"{summary(found)} Issue '{found.title}': {said}.\n")
+
+
+def _issues() -> Issues:
+    missing = [name for name in ("GITHUB_TOKEN", "GITHUB_REPOSITORY") if not os.environ.get(name)]
+    if missing:
+        raise DeliveryError(f"{' and '.join(missing)} must be set: GitHub is asked in its name")
+    return GitHubIssues(
+        os.environ["GITHUB_REPOSITORY"],
+        os.environ["GITHUB_TOKEN"],
+        os.environ.get("GITHUB_API_URL", GitHubIssues.api),
+    )
+
+
+def _show(found: Drift, form: Form) -> None:
+    match form:
+        case Form.JSON:
+            sys.stdout.write(found.model_dump_json(indent=2, by_alias=True) + "\n")
+        case Form.MARKDOWN:
+            sys.stdout.write(markdown(found))
+        case Form.TABLE:
+            console = Console(highlight=False)
+            console.print(summary(found))
+            if not found.is_quiet:
+                console.print(_table(found))
+
+
+def _table(found: Drift) -> Table:
+    table = Table("an update would", "type", "resource", "properties", "changed")
+    for difference in found.differences:
+        table.add_row(
+            difference.operation,
+            difference.type,
+            difference.name,
+            ", ".join(difference.properties),
+            difference.cause,
+        )
+    return table
+
+
+def main() -> None:
+    """Run the command line. Exit code 2 is drift and nothing else: a wrong command line is 1, like all that fails."""
+    try:
+        sys.exit(app(standalone_mode=False))
+    except TyperException as error:
+        _complain(str(error))
+    except DeliveryError as error:
+        _complain(str(error))
+    except (KeyboardInterrupt, typer.Abort):
+        _complain("interrupted: nothing was changed")
+    sys.exit(FAILED)
+
+
+def _complain(message: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {message}", markup=False)

@@ -1,0 +1,471 @@
+"""What the declared infrastructure keeps of the page's promises for the day that something is lost: how old the data are
+that come back, how long it takes and of what parts, how long each place keeps its copies, and what such a day costs.
+
+Pure arithmetic over what a stack file declares. What falls short of a promise is either a fault, or a risk that the
+stack file accepts by name (docs/adr/0014). Sources: the operations page, "Backup & Recovery" and "Incident Management",
+and the page of the vendor that each part names.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum, unique
+from itertools import chain
+from typing import Final
+
+from operations.backup import SCHEDULE, Data
+from operations.environments import error_budget
+from operations.faults import Fault, show
+from operations.incidents import OBJECTIVES, Severity
+from operations.limits import RECOVERY_POINT_MINIMUM, RESTORABLE_LAG, WRITER_FAILOVER, WRITER_RECREATION
+from operations.recovery import AT_RISK, RPO, RTO, Loss, Risk, Site, spelled
+from operations.recovery_alerts import BACKUP_PERIOD, overdue
+
+# --- what is declared ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class GlobalDatabase:
+    """The database in two regions, and what its stack file accepts besides."""
+
+    recovery_point: timedelta
+    """`rds.global_db_rpo`: from this lag on the writer makes commits wait."""
+    accepted: tuple[Risk, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Declared:
+    """What decides which promises are kept; operations.facts reads it from a stack file."""
+
+    sla: float | None
+    """Availability in percent; None where nothing is promised."""
+    objectives: bool
+    """Whether the page's recovery objectives hold."""
+    instances: int
+    """Of the database at home."""
+    retention: Mapping[Data, int]
+    """Days, of what is not kept without limit."""
+    paged: bool
+    """Whether an alert calls somebody at any hour, and so does the end of the heartbeat."""
+    recovery: GlobalDatabase | None
+    """None is one region, with daily copies in the other."""
+
+
+# --- what is kept --------------------------------------------------------------------------------------------------
+
+
+@unique
+class Subject(StrEnum):
+    """What comes back."""
+
+    DATABASE = "database"
+    FILES = "files"
+    APPLICATION = "application"
+
+
+@unique
+class Step(StrEnum):
+    """A part of a recovery, in order."""
+
+    DETECTION = "detection"
+    RESPONSE = "response"
+    DECISION = "decision"
+    FAILOVER = "failover"
+    RESTORE = "restore"
+    REBUILD = "rebuild"
+    ENDPOINT = "endpoint"
+    RECONNECTION = "reconnection"
+
+
+@dataclass(frozen=True)
+class Part:
+    """One part of a recovery time."""
+
+    step: Step
+    takes: timedelta | None
+    """At most, as planned; None is without a bound, which has to have a risk."""
+    source: str
+    """URL, section of the operations page, or decision."""
+    risk: Risk | None = None
+    """Under which name its length may be accepted where it breaks the promise."""
+
+    def __post_init__(self) -> None:
+        if self.takes is None and self.risk is None:
+            raise ValueError(f"a {self.step} without a bound has no risk to be accepted under")
+
+
+@dataclass(frozen=True)
+class Point:
+    """Where a recovery goes back to."""
+
+    mechanism: str
+    loses: timedelta
+    """At most, of what was written before the loss."""
+    source: str
+    risk: Risk | None = None
+    """Under which name its age may be accepted where it breaks the promise."""
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """How one thing comes back from one loss."""
+
+    loss: Loss
+    subject: Subject
+    point: Point
+    parts: tuple[Part, ...]
+
+    @property
+    def time(self) -> timedelta | None:
+        """The sum of the parts; None where one of them has no bound."""
+        spans = [part.takes for part in self.parts if part.takes is not None]
+        return sum(spans, timedelta()) if len(spans) == len(self.parts) else None
+
+    @property
+    def time_without_risks(self) -> timedelta:
+        """The sum of the parts that no risk stands for."""
+        return sum((part.takes for part in self.parts if part.takes and not part.risk), timedelta())
+
+    @property
+    def risks(self) -> frozenset[Risk]:
+        """The risks that have to be accepted for it."""
+        found = [self.point.risk] if self.point.loses >= RPO else []
+        if self.time is None or self.time >= RTO:
+            found += [part.risk for part in self.parts]
+        return frozenset(risk for risk in found if risk is not None)
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A place that keeps data."""
+
+    data: Data
+    place: str
+    days: int | None
+    """None is without limit."""
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What an environment keeps."""
+
+    recoveries: tuple[Recovery, ...]
+    retention: tuple[Stored, ...]
+    incident_cost: float | None
+    """Error budgets of 30 days that one incident as long as the RTO spends: 1 is all of it. None without an SLA."""
+    risks: tuple[Risk, ...]
+    """What the stack file has to accept, in the order of their definition; none where there are no objectives."""
+
+
+# --- parts ---------------------------------------------------------------------------------------------------------
+
+SCRAPE: Final = timedelta(seconds=15)
+"""Between two scrapes, and two evaluations of the rules: an outage is seen this late."""
+
+OUTAGE_HOLD: Final = timedelta(minutes=2)
+"""How long a service is down before its alert fires."""
+
+HEARTBEAT: Final = timedelta(minutes=5)
+"""Between two heartbeats to the service outside, which calls when one is missing. A lost region takes Prometheus with it:
+no alert tells of it, the silence does. What that service waits on top adds to the recovery time."""
+
+UNDECIDED: Final = timedelta(minutes=2)
+"""From the first look at a loss to the command that answers it: what a runbook's triage may take."""
+
+REGION_FAILOVER: Final = timedelta(minutes=2)
+"""Until the other region's cluster is the writer. AWS states no bound: "in the order of minutes" in its guide, less than
+one minute elsewhere; drills measure it."""
+
+ENDPOINT: Final = timedelta(seconds=30)
+"""Until clients see that a name stands for another host: they keep an address for at most 30 s."""
+
+RECONNECTION: Final = timedelta(seconds=10)
+"""Until a pod that has lost its database is ready again: two probes, five seconds apart."""
+
+RESTORE: Final = timedelta(hours=3)
+"""Until a restored cluster has its data and an instance: AWS says "up to a few hours"."""
+
+REBUILD: Final = timedelta(minutes=45)
+"""Until an update has made a cluster, its nodes, its load balancer and every pod anew; drills measure it."""
+
+_PLAN = "docs/adr/0014-promises-are-checked.md"
+_PAGE_RESPONSE = 'the operations page, "Incident Severity", SEV1'
+_PAGE_SCHEDULE = 'the operations page, "Backup Schedule"'
+_GLOBAL = RECOVERY_POINT_MINIMUM.source
+_AURORA_DNS = "https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/AuroraPostgreSQL.BestPractices.FastFailover.html"
+_RESTORES = "https://repost.aws/knowledge-center/aurora-mysql-slow-snapshot-restore"
+_VERSIONS = "https://docs.aws.amazon.com/AmazonS3/latest/userguide/RestoringPreviousVersions.html"
+_STORAGE = (
+    "https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/Aurora.Overview.StorageReliability.html"
+)
+_BACKUPS = "https://docs.aws.amazon.com/aws-backup/latest/devguide/whatisbackup.html"
+
+_ENDPOINT: Final = Part(Step.ENDPOINT, ENDPOINT, _AURORA_DNS)
+_RECONNECTION: Final = Part(Step.RECONNECTION, RECONNECTION, _PLAN)
+
+DAILY_LOSS: Final = overdue(BACKUP_PERIOD)
+"""How old the last of what is copied once a day may be: older ones raise an alert."""
+
+GIT: Final = Point("Git", timedelta(), _PAGE_SCHEDULE)
+
+
+def kept(declared: Declared) -> Kept:
+    """Return what an environment keeps, whether or not that is enough; `breaches` says what is not."""
+    recoveries = (
+        _writer(declared),
+        *_region(declared),
+        _migration(declared),
+        _files(declared),
+        Recovery(
+            Loss.CLUSTER,
+            Subject.APPLICATION,
+            GIT,
+            (*_called(declared), Part(Step.REBUILD, REBUILD, _PLAN, Risk.APPLICATION_REBUILT)),
+        ),
+        *_ransomware(declared),
+    )
+    cost = None if declared.sla is None else RTO / error_budget(declared.sla)
+    needed = set(chain.from_iterable(recovery.risks for recovery in recoveries))
+    if cost is not None and cost > 1:
+        needed.add(Risk.BUDGET_SPENT)
+    if declared.recovery is not None:
+        needed.add(Risk.COMMITS_WAIT)
+    risks = tuple(risk for risk in Risk if risk in needed) if declared.objectives else ()
+    return Kept(recoveries, tuple(_stored(declared)), cost, risks)
+
+
+def _called(declared: Declared) -> tuple[Part, ...]:
+    """From an outage that Prometheus sees to the command that answers it, as for a total outage (SEV1)."""
+    return (Part(Step.DETECTION, SCRAPE + OUTAGE_HOLD, _PLAN), *_answered(declared))
+
+
+def _answered(declared: Declared) -> tuple[Part, ...]:
+    if declared.paged:
+        response = Part(Step.RESPONSE, OBJECTIVES[Severity.SEV1].response, _PAGE_RESPONSE)
+    else:
+        response = Part(Step.RESPONSE, None, _PAGE_RESPONSE, Risk.NOBODY_CALLED)
+    return (response, Part(Step.DECISION, UNDECIDED, _PLAN))
+
+
+def _writer(declared: Declared) -> Recovery:
+    """A reader takes over, or the writer is made anew, and nobody has to do anything."""
+    if declared.instances > 1:
+        failover = Part(Step.FAILOVER, timedelta(seconds=WRITER_FAILOVER.value), WRITER_FAILOVER.source)
+    else:
+        failover = Part(Step.FAILOVER, timedelta(minutes=WRITER_RECREATION.value), WRITER_RECREATION.source)
+    point = Point(
+        "Aurora's storage, six copies in three zones, of which a commit waits for four", timedelta(), _STORAGE
+    )
+    return Recovery(Loss.WRITER, Subject.DATABASE, point, (failover, _ENDPOINT, _RECONNECTION))
+
+
+def _region(declared: Declared) -> Iterator[Recovery]:
+    detection = (
+        Part(Step.DETECTION, HEARTBEAT, _PLAN)
+        if declared.paged
+        else Part(Step.DETECTION, None, _PLAN, Risk.NOBODY_CALLED)
+    )
+    called = (detection, *_answered(declared))
+    if (recovery := declared.recovery) is not None:
+        yield Recovery(
+            Loss.REGION,
+            Subject.DATABASE,
+            Point("Aurora global database", recovery.recovery_point, _GLOBAL),
+            (*called, Part(Step.FAILOVER, REGION_FAILOVER, _GLOBAL), _ENDPOINT, _RECONNECTION),
+        )
+    else:
+        yield Recovery(
+            Loss.REGION,
+            Subject.DATABASE,
+            Point("daily copy in a vault of the recovery region", DAILY_LOSS, _BACKUPS),
+            (*called, Part(Step.RESTORE, RESTORE, _RESTORES)),
+        )
+    rebuild = Part(Step.REBUILD, REBUILD, _PLAN, Risk.APPLICATION_REBUILT)
+    yield Recovery(Loss.REGION, Subject.APPLICATION, GIT, (*called, rebuild))
+    yield Recovery(
+        Loss.REGION,
+        Subject.FILES,
+        Point(
+            "daily copy in the backup bucket of the recovery region",
+            DAILY_LOSS,
+            _PAGE_SCHEDULE,
+            Risk.FILES_DAILY,
+        ),
+        # The copies can be read at once; who reads them is the application.
+        (*called, rebuild),
+    )
+
+
+def _migration(declared: Declared) -> Recovery:
+    """A cluster is restored beside the live one, to the moment before; what was written since is lost or carried over."""
+    point = Point(
+        "point-in-time recovery",
+        timedelta(minutes=RESTORABLE_LAG.value),
+        RESTORABLE_LAG.source,
+        Risk.MIGRATION_RESTORED,
+    )
+    restore = Part(Step.RESTORE, RESTORE, _RESTORES, Risk.MIGRATION_RESTORED)
+    return Recovery(
+        Loss.MIGRATION, Subject.DATABASE, point, (*_called(declared), restore, _ENDPOINT, _RECONNECTION)
+    )
+
+
+def _files(declared: Declared) -> Recovery:
+    """The version before is still in the bucket and is put back, in the time that a request takes. No alert tells of it:
+    the time counts from when somebody does."""
+    return Recovery(
+        Loss.FILE,
+        Subject.FILES,
+        Point("versions in the files' bucket", timedelta(), _VERSIONS),
+        (*_answered(declared), Part(Step.RESTORE, timedelta(), _VERSIONS)),
+    )
+
+
+def _ransomware(declared: Declared) -> Iterator[Recovery]:
+    for subject in (Subject.DATABASE, Subject.FILES):
+        yield Recovery(
+            Loss.RANSOMWARE,
+            subject,
+            Point("daily recovery point in a vault", DAILY_LOSS, _BACKUPS, Risk.RANSOMWARE_RESTORED),
+            (*_called(declared), Part(Step.RESTORE, RESTORE, _RESTORES, Risk.RANSOMWARE_RESTORED)),
+        )
+
+
+def _stored(declared: Declared) -> Iterator[Stored]:
+    for data, days in declared.retention.items():
+        match data:
+            case Data.DATABASE:
+                yield Stored(data, f"{Site.HOME}: Aurora's continuous backup", days)
+            case Data.FILES:
+                yield Stored(data, f"{Site.RECOVERY}: backup bucket, S3 Glacier Instant Retrieval", days)
+            case _:
+                yield Stored(data, SCHEDULE[data].location, days)
+                continue
+        for site in Site:
+            yield Stored(data, f"{site}: vault", days)
+    yield Stored(Data.CONFIGS, SCHEDULE[Data.CONFIGS].location, None)
+
+
+# --- what falls short ----------------------------------------------------------------------------------------------
+
+KEY: Final = "quikapp:recovery"
+RISKS_KEY: Final = f"{KEY}.acceptedRisks"
+
+_RETENTION_KEYS: Final[Mapping[Data, str]] = {
+    Data.DATABASE: "quikapp:retention.databaseDays",
+    Data.FILES: "quikapp:retention.filesDays",
+    Data.LOGS: "quikapp:retention.logsDays",
+}
+
+
+def breaches(declared: Declared) -> Iterator[Fault]:
+    """Yield what an environment with recovery objectives promises and does not keep: what has to be mended, the risks
+    that have to be accepted, and those that are accepted for nothing."""
+    if not declared.objectives:
+        return
+    yield from _short_retention(declared)
+    what = kept(declared)
+    old = [
+        recovery for recovery in what.recoveries if recovery.point.loses >= RPO and not recovery.point.risk
+    ]
+    if (recovery := declared.recovery) is None:
+        yield from (
+            Fault(
+                KEY,
+                f"is missing; {_broken_point(found)}; declare an Aurora global database here, with a network and instances "
+                "in the recovery region",
+            )
+            for found in old
+        )
+        # With no region to recover in, there is nothing to say of how fast.
+        return
+    for found in old:
+        yield Fault(
+            f"{KEY}.recoveryPointSeconds",
+            f"{_broken_point(found)}; allowed is less than {round(RPO.total_seconds())}",
+            show(round(found.point.loses.total_seconds())),
+        )
+    yield from chain.from_iterable(map(_broken_time, what.recoveries))
+    for risk in what.risks:
+        if risk not in recovery.accepted:
+            yield Fault(
+                RISKS_KEY, f"{risk} is missing; it is at risk and has to be accepted: {AT_RISK[risk]}"
+            )
+    for place, risk in enumerate(recovery.accepted):
+        if risk not in what.risks:
+            yield Fault(
+                f"{RISKS_KEY}[{place}]",
+                f"is not at risk here; what is: {', '.join(what.risks)}",
+                show(risk),
+            )
+
+
+def _short_retention(declared: Declared) -> Iterator[Fault]:
+    for data, days in declared.retention.items():
+        promised = SCHEDULE[data].retention
+        if promised is not None and timedelta(days=days) < promised:
+            yield Fault(
+                _RETENTION_KEYS[data],
+                f"the operations page promises {promised.days} days, and recovery objectives take them; "
+                f"allowed is at least {promised.days}",
+                show(days),
+            )
+
+
+def _broken_point(recovery: Recovery) -> str:
+    return (
+        f"the operations page promises a recovery point < {spelled(RPO)}; after a {recovery.loss} the "
+        f"{recovery.point.mechanism} may have lost {spelled(recovery.point.loses)}"
+    )
+
+
+def _broken_time(recovery: Recovery) -> Iterator[Fault]:
+    """Yield a recovery time that breaks the promise even without the parts that a risk stands for."""
+    time = recovery.time_without_risks
+    if time >= RTO:
+        longest = max(
+            (part for part in recovery.parts if not part.risk), key=lambda part: part.takes or timedelta()
+        )
+        yield Fault(
+            KEY,
+            f"the operations page promises a recovery time < {spelled(RTO)}; after a {recovery.loss} the "
+            f"{recovery.subject} takes {spelled(time)}, most of it for the {longest.step}: shorten that",
+        )
+
+
+def _bound(span: timedelta | None) -> str:
+    return "no bounded time" if span is None else spelled(span)
+
+
+# --- told ----------------------------------------------------------------------------------------------------------
+
+
+def summary(declared: Declared) -> Mapping[str, object]:
+    """Return what is promised, kept and accepted, as plain values for outputs and documents."""
+    what = kept(declared)
+    recoveries: dict[str, dict[str, object]] = {}
+    for recovery in what.recoveries:
+        recoveries.setdefault(recovery.loss, {})[recovery.subject] = {
+            "recoveryPoint": f"{spelled(recovery.point.loses)} ({recovery.point.mechanism})",
+            "recoveryTime": _bound(recovery.time),
+            "parts": {part.step.value: _bound(part.takes) for part in recovery.parts},
+        }
+    retention: dict[str, dict[str, str]] = {}
+    for stored in what.retention:
+        retention.setdefault(stored.data, {})[stored.place] = (
+            "unlimited" if stored.days is None else f"{stored.days} days"
+        )
+    return {
+        "objectives": {
+            "recoveryPoint": f"< {spelled(RPO)}",
+            "recoveryTime": f"< {spelled(RTO)}",
+        }
+        if declared.objectives
+        else "none",
+        "recoveries": recoveries,
+        "retention": retention,
+        "incidentAtRecoveryTime": "no error budget"
+        if what.incident_cost is None
+        else f"{what.incident_cost:.0%} of the error budget".replace("%", " %"),
+        "acceptedRisks": {risk.value: AT_RISK[risk] for risk in what.risks},
+    }

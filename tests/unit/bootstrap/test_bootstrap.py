@@ -1,0 +1,129 @@
+"""`bootstrap/`: its stack file is valid, covers every stack, and is refused with all its faults at once."""
+
+from __future__ import annotations
+
+import runpy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pulumi
+import pytest
+import yaml
+from pulumi.runtime import config as runtime
+
+from operations.environments import EnvironmentName
+from operations.state import PROJECT, StateFacts
+from settings import STATE, SettingsError, load_state, parse_state
+from tests.unit.components.recording import record
+from tests.unit.stack_configuration import configuration
+
+BOOTSTRAP = Path(__file__).parents[3] / "bootstrap"
+STACK = "backend"
+DOCUMENT: dict[str, Any] = yaml.safe_load((BOOTSTRAP / f"Pulumi.{STACK}.yaml").read_text())["config"]
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    group = {key: value for key, value in {**DOCUMENT[STATE], **changes}.items() if value is not None}
+    return {**DOCUMENT, STATE: group}
+
+
+def refused(document: Mapping[str, Any]) -> list[str]:
+    with pytest.raises(SettingsError) as error:
+        parse_state(STACK, configuration(document))
+    assert str(error.value).startswith(f"Pulumi.{STACK}.yaml has ")
+    return [str(fault) for fault in error.value.faults]
+
+
+def facts() -> tuple[str, StateFacts]:
+    return parse_state(STACK, configuration(DOCUMENT))
+
+
+def test_the_committed_file_is_valid() -> None:
+    region, stated = facts()
+    assert (region, stated.recovery_region) == ("eu-west-1", "eu-central-1")
+
+
+def test_every_stack_has_a_place_and_two_roles_that_no_other_has() -> None:
+    _, stated = facts()
+    assert list(stated.stacks) == list(EnvironmentName)
+    assert len(stated.roles) == 2 * len(EnvironmentName)
+
+
+def test_the_state_is_in_the_region_of_the_stacks_and_copied_to_theirs() -> None:
+    region, stated = facts()
+    for stack in EnvironmentName:
+        config = yaml.safe_load((BOOTSTRAP.parent / f"Pulumi.{stack}.yaml").read_text())["config"]
+        assert config["aws:region"] == region
+        assert config["quikapp:environment"]["recoveryRegion"] == stated.recovery_region
+
+
+def test_its_project_is_the_one_that_the_policies_close() -> None:
+    assert yaml.safe_load((BOOTSTRAP / "Pulumi.yaml").read_text())["name"] == PROJECT
+    assert f"{PROJECT}:{STACK}" == STATE
+
+
+@pytest.mark.parametrize(
+    ("document", "report"),
+    [
+        ({}, ["aws:region: is missing", f"{STATE}: is missing"]),
+        (
+            {**DOCUMENT, "aws:region": "europe"},
+            ['aws:region = "europe": allowed is the name of an AWS region such as eu-west-1'],
+        ),
+        (
+            {**DOCUMENT, "aws:region": "eu-central-1"},
+            [
+                f'{STATE}.recoveryRegion = "eu-central-1": is the region of the bucket itself; '
+                "the copy must survive the loss of that region"
+            ],
+        ),
+        (changed(keptDays=7), [f"{STATE}.keptDays = 7: allowed is at least 30"]),
+        (changed(keptDays=3650), [f"{STATE}.keptDays = 3650: allowed is at most 365"]),
+        (changed(owner=None), [f"{STATE}.owner: is missing"]),
+        (changed(onwer="x"), [f'{STATE}.onwer = "x": is no known key; did you mean owner?']),
+        (
+            changed(stacks={"prod": {"updates": ["arn:aws:iam::111122223333:role/pipeline"]}}),
+            [f'{STATE}.stacks.prod = "prod": is no known value; allowed: dev, qa, uat, staging, live'],
+        ),
+        (
+            changed(bucket="State", administrators=[]),
+            [
+                f"{STATE}.administrators = []: takes at least 1",
+                f'{STATE}.bucket = "State": allowed is how the buckets\' names begin, in lower case: '
+                "letters, digits and inner hyphens",
+            ],
+        ),
+        (
+            {**DOCUMENT, f"{PROJECT}:bakend": "x"},
+            [f"{PROJECT}:bakend: is no known key; did you mean backend?"],
+        ),
+    ],
+)
+def test_a_bad_file_is_refused_with_all_its_faults(document: dict[str, Any], report: list[str]) -> None:
+    assert refused(document) == report
+
+
+def test_the_program_declares_what_the_file_says_and_tells_where_to_log_in(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(runtime, "get_config_env", lambda: configuration(DOCUMENT))
+    monkeypatch.setattr(pulumi, "get_stack", lambda: STACK)
+    made = record(lambda: runpy.run_path(str(BOOTSTRAP / "__main__.py"), run_name="__main__"))
+    assert {bucket.inputs.get("bucket") for bucket in made.of("aws:s3/bucket:Bucket")} == {
+        None,  # the logs', which are named by AWS
+        "quikapp-state-example-eu-west-1",
+        "quikapp-state-example-eu-central-1",
+    }
+    assert made.stack_outputs["login"] == "s3://quikapp-state-example-eu-west-1"
+    assert made.stack_outputs["recoveryLogin"] == "s3://quikapp-state-example-eu-central-1"
+    assert set(made.stack_outputs["secretsProviders"]) == set(EnvironmentName)
+    made.assert_tagged({"Application": "quikapp", "Owner": "platform", "CostCenter": "quikapp-operations"})
+    made.close()
+
+
+def test_the_program_reads_its_settings_and_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runtime, "get_config_env", lambda: configuration(DOCUMENT))
+    monkeypatch.setattr(pulumi, "get_stack", lambda: STACK)
+    assert load_state() == facts()
+    assert "pulumi.Config" not in (BOOTSTRAP / "__main__.py").read_text()

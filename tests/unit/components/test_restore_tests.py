@@ -1,0 +1,200 @@
+"""Restores are tested by schedule: often enough, of what counts, and without a trace."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from components.restore_tests import DAYS, RestoreTests, RestoreTestsArgs, schedule
+from operations.backup import Data
+from tests.unit.components.conftest import Record
+from tests.unit.components.recording import Recording
+
+TAGS = {"environment": "test", "owner": "operations"}
+REGION = "eu-central-1"
+ACCOUNT = "123456789012"
+VAULTS = {
+    data: f"arn:aws:backup:{REGION}:{ACCOUNT}:backup-vault:quikapp-test-{data}"
+    for data in (Data.DATABASE, Data.FILES)
+}
+VAULT_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/vaults"
+
+PLAN = "aws:backup/restoreTestingPlan:RestoreTestingPlan"
+SELECTION = "aws:backup/restoreTestingSelection:RestoreTestingSelection"
+
+
+def restore_tests(record: Record, *, every_days: int = 7) -> Recording[RestoreTests]:
+    return record(
+        lambda: RestoreTests(
+            "tests",
+            RestoreTestsArgs(
+                prefix="quikapp-test",
+                region=REGION,
+                every_days=every_days,
+                vault_arns=VAULTS,
+                key_arn=VAULT_KEY,
+                vpc_id="vpc-1",
+                subnet_ids=["subnet-1", "subnet-2"],
+                zones=["eu-central-1a", "eu-central-1b"],
+                tags=TAGS,
+            ),
+        )
+    )
+
+
+def metadata(made: Recording[RestoreTests], data: Data) -> dict[str, Any]:
+    return made.one(SELECTION, f"tests-{data}").inputs["restoreMetadataOverrides"]
+
+
+def allowed(made: Recording[RestoreTests]) -> list[dict[str, Any]]:
+    return json.loads(made.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"])["Statement"]
+
+
+@pytest.mark.parametrize(("data", "kind"), [(Data.DATABASE, "Aurora"), (Data.FILES, "S3")])
+def test_the_newest_copy_of_each_kind_of_data_is_restored(record: Record, data: Data, kind: str) -> None:
+    made = restore_tests(record)
+    plan = made.one(PLAN, f"tests-{data}").inputs
+    assert plan["recoveryPointSelection"] == {
+        "algorithm": "LATEST_WITHIN_WINDOW",
+        "includeVaults": [VAULTS[data]],
+        "recoveryPointTypes": ["SNAPSHOT"],
+        "selectionWindowDays": 7,
+    }
+    selection = made.one(SELECTION, f"tests-{data}").inputs
+    assert selection["restoreTestingPlanName"] == plan["name"]
+    assert selection["protectedResourceType"] == kind
+    assert selection["protectedResourceArns"] == ["*"]
+
+
+@pytest.mark.parametrize("every_days", range(1, 8))
+def test_tests_are_never_further_apart_than_said(record: Record, every_days: int) -> None:
+    for plan in restore_tests(record, every_days=every_days).of(PLAN):
+        found = re.fullmatch(r"cron\(0 8 \? \* ([A-Z,]+) \*\)", plan.inputs["scheduleExpression"])
+        assert found
+        days = [DAYS.index(day) for day in found.group(1).split(",")]
+        gaps = [later - earlier for earlier, later in pairwise([*days, days[0] + 7])]
+        assert max(gaps) <= every_days
+
+
+def test_once_a_week_is_once_a_week() -> None:
+    assert schedule(7) == "cron(0 8 ? * SUN *)"
+
+
+@pytest.mark.parametrize("every_days", [0, 8])
+def test_tests_too_often_or_too_seldom_are_refused(record: Record, every_days: int) -> None:
+    with pytest.raises(ValueError, match=f"every {every_days} days: allowed is 1 to 7"):
+        restore_tests(record, every_days=every_days)
+
+
+def test_a_restored_cluster_is_encrypted_private_and_reachable_by_nobody(record: Record) -> None:
+    made = restore_tests(record)
+    restored = metadata(made, Data.DATABASE)
+    group = made.one("aws:ec2/securityGroup:SecurityGroup")
+    assert restored == {
+        "dbSubnetGroupName": made.one("aws:rds/subnetGroup:SubnetGroup").outputs["name"],
+        "vpcSecurityGroupIds": json.dumps([group.id]),
+        "availabilityZones": '["eu-central-1a", "eu-central-1b"]',
+        "kmsKeyId": VAULT_KEY,
+    }
+    assert made.one("aws:rds/subnetGroup:SubnetGroup").inputs["subnetIds"] == ["subnet-1", "subnet-2"]
+    assert group.inputs["vpcId"] == "vpc-1"
+    assert "ingress" not in group.inputs
+    assert made.of("aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule") == []
+    assert made.of("aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule") == []
+
+
+def test_restored_files_are_encrypted_with_the_key_of_the_vault(record: Record) -> None:
+    assert metadata(restore_tests(record), Data.FILES) == {
+        "encryptionType": "SSE-KMS",
+        "kmsKey": VAULT_KEY,
+        "restoreACLs": "false",
+    }
+
+
+def test_what_was_restored_is_removed_as_soon_as_the_test_has_ended(record: Record) -> None:
+    for selection in restore_tests(record).of(SELECTION):
+        assert "validationWindowHours" not in selection.inputs
+
+
+def test_plans_have_names_that_aws_backup_takes(record: Record) -> None:
+    for plan in restore_tests(record).of(PLAN):
+        assert re.fullmatch(r"[A-Za-z0-9_]{1,50}", plan.inputs["name"])
+
+
+def test_the_role_restores_under_the_names_of_tests_only(record: Record) -> None:
+    writes = {
+        resource
+        for statement in allowed(restore_tests(record))
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+        if action.startswith("s3:") or action == "rds:DeleteDBCluster"
+    }
+    assert writes == {
+        f"arn:aws:rds:{REGION}:{ACCOUNT}:cluster:awsbackup-restore-test*",
+        "arn:aws:s3:::awsbackup-restore-test-*",
+        "arn:aws:s3:::awsbackup-restore-test-*/*",
+    }
+
+
+def test_no_cluster_but_a_tests_own_can_be_made(record: Record) -> None:
+    (restores,) = [
+        statement["Resource"]
+        for statement in allowed(restore_tests(record))
+        if "rds:RestoreDBClusterFromSnapshot" in statement["Action"]
+    ]
+    clusters = [arn for arn in restores if ":cluster:" in arn or arn == "*"]
+    assert clusters == [f"arn:aws:rds:{REGION}:{ACCOUNT}:cluster:awsbackup-restore-test*"]
+
+
+def test_what_only_reads_is_all_that_holds_for_every_resource(record: Record) -> None:
+    everywhere = [
+        action
+        for statement in allowed(restore_tests(record))
+        for action in statement["Action"]
+        if "*" in statement["Resource"]
+    ]
+    assert everywhere
+    assert [
+        action for action in everywhere if not action.split(":")[1].startswith(("Describe", "List"))
+    ] == []
+
+
+def test_the_role_uses_the_vaults_key_and_no_other(record: Record) -> None:
+    keys = {
+        resource
+        for statement in allowed(restore_tests(record))
+        for action in statement["Action"]
+        for resource in statement["Resource"]
+        if action.startswith("kms:")
+    }
+    assert keys == {VAULT_KEY}
+
+
+def test_aws_backup_takes_the_role_for_this_account_only(record: Record) -> None:
+    role = restore_tests(record).one("aws:iam/role:Role")
+    (statement,) = json.loads(role.inputs["assumeRolePolicy"])["Statement"]
+    assert statement["Principal"] == {"Service": ["backup.amazonaws.com"]}
+    assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
+
+
+def test_a_test_begins_when_the_role_may_restore(record: Record) -> None:
+    made = restore_tests(record)
+    granted = made.one("aws:iam/rolePolicy:RolePolicy").urn
+    assert [selection.name for selection in made.of(SELECTION) if granted not in selection.dependencies] == []
+
+
+def test_the_plans_are_told_by_data(record: Record) -> None:
+    made = restore_tests(record)
+    for data in VAULTS:
+        assert made.value(made.result.plan_arns[data]) == made.one(PLAN, f"tests-{data}").outputs["arn"]
+
+
+def test_everything_is_tagged_in_its_region_and_closed(record: Record) -> None:
+    made = restore_tests(record)
+    made.assert_tagged(TAGS)
+    made.assert_in_region(REGION)
+    made.assert_least_privilege()

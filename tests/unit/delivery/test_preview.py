@@ -1,0 +1,159 @@
+"""What an engine's events say about drift: what differs, who changed it, and no value of anything."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pulumi.automation import events
+
+from delivery.errors import DeliveryError
+from delivery.preview import Watch, look
+from operations.drift import Cause, Difference
+from operations.environments import EnvironmentName
+
+BUCKET = "urn:pulumi:live::quikapp::quikapp:storage:Storage$aws:s3/bucket:Bucket::files"
+STACK = "urn:pulumi:live::quikapp::pulumi:pulumi:Stack::quikapp-live"
+
+
+def event(document: dict[str, Any]) -> events.EngineEvent:
+    """An event as the engine writes it."""
+    data = {"sequence": 1, "timestamp": 1, **document}
+    return events.EngineEvent.from_json(data)  # pyright: ignore[reportUnknownMemberType] -- the SDK types it as bare dict
+
+
+def step(
+    operation: str, urn: str, diff: dict[str, str], *, gone: bool = False, diffs: list[str] | None = None
+) -> dict[str, Any]:
+    state = {
+        "type": "",
+        "urn": urn,
+        "id": "",
+        "parent": "",
+        "provider": "",
+        "inputs": {"secret": "hunter2"},
+        "outputs": {},
+    }
+    return {
+        "metadata": {
+            "op": operation,
+            "urn": urn,
+            "type": urn.split("::")[2].rsplit("$", 1)[-1],
+            "provider": "",
+            "old": state,
+            "new": None if gone else state,
+            "diffs": diffs,
+            "detailedDiff": {path: {"diffKind": kind, "inputDiff": True} for path, kind in diff.items()}
+            or None,
+        }
+    }
+
+
+def planned(
+    operation: str, urn: str = BUCKET, *, diffs: list[str] | None = None, **diff: str
+) -> events.EngineEvent:
+    return event({"resourcePreEvent": step(operation, urn, diff, diffs=diffs)})
+
+
+def refreshed(urn: str = BUCKET, *, gone: bool = False, **diff: str) -> events.EngineEvent:
+    return event({"resOutputsEvent": step("refresh", urn, diff, gone=gone)})
+
+
+def found(*given: events.EngineEvent) -> tuple[Difference, ...]:
+    watch = Watch()
+    for one in given:
+        watch.on_event(one)
+    return watch.differences()
+
+
+@pytest.mark.parametrize("operation", ["same", "read", "refresh"])
+def test_what_an_update_leaves_alone_does_not_differ(operation: str) -> None:
+    assert found(planned(operation, tags="update")) == ()
+
+
+def test_the_outputs_of_the_stack_are_no_resource() -> None:
+    assert found(planned("update", STACK, url="update")) == ()
+
+
+def test_a_change_is_told_by_resource_and_property() -> None:
+    assert found(planned("update", tags="update", acl="delete")) == (
+        Difference(
+            operation="update",
+            type="aws:s3/bucket:Bucket",
+            name="files",
+            properties=("acl", "tags"),
+            cause=Cause.UNDEPLOYED,
+        ),
+    )
+
+
+def test_properties_without_paths_are_told_by_name() -> None:
+    (difference,) = found(planned("update", diffs=["kubeconfig"]))
+    assert difference.properties == ("kubeconfig",)
+
+
+def test_what_the_refresh_found_changed_was_changed_outside() -> None:
+    (difference,) = found(refreshed(tags="update"), planned("update", tags="update"))
+    assert difference.cause is Cause.OUTSIDE
+
+
+def test_what_the_refresh_found_gone_was_deleted_outside() -> None:
+    (difference,) = found(refreshed(gone=True), planned("create"))
+    assert (difference.operation, difference.cause) == ("create", Cause.OUTSIDE)
+
+
+def test_what_the_refresh_found_as_it_was_left_is_not_deployed() -> None:
+    (difference,) = found(refreshed(), planned("update", tags="update"))
+    assert difference.cause is Cause.UNDEPLOYED
+
+
+def test_what_was_changed_outside_and_is_not_declared_is_no_drift() -> None:
+    assert found(refreshed(status="update"), planned("same")) == ()
+
+
+def test_a_replacement_is_one_difference() -> None:
+    (difference,) = found(
+        planned("create-replacement", bucket="update-replace"),
+        planned("replace", bucket="update-replace"),
+        planned("delete-replaced"),
+    )
+    assert (difference.operation, difference.properties) == ("replace", ("bucket",))
+
+
+def test_the_order_is_that_of_names_and_not_of_the_engine() -> None:
+    other = BUCKET.replace("files", "backup")
+    names = [difference.name for difference in found(planned("update"), planned("update", other))]
+    assert names == ["backup", "files"]
+
+
+def test_no_value_is_kept() -> None:
+    watch = Watch()
+    for one in (refreshed(tags="update"), planned("update", tags="update")):
+        watch.on_event(one)
+    assert "hunter2" not in repr(watch)
+
+
+def test_errors_are_kept_without_their_colours() -> None:
+    watch = Watch()
+    watch.on_event(
+        event(
+            {
+                "diagnosticEvent": {
+                    "message": "<{%fg 1%}>no such zone<{%reset%}>\n",
+                    "color": "never",
+                    "severity": "error",
+                    "prefix": "",
+                },
+            }
+        )
+    )
+    assert watch.errors == ["no such zone"]
+
+
+def test_a_program_or_a_project_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DeliveryError, match=r"no program .*: name it with --program"):
+        look(EnvironmentName.DEV, tmp_path, tmp_path / "__main__.py")
+    (tmp_path / "__main__.py").touch()
+    with pytest.raises(DeliveryError, match="--work-dir"):
+        look(EnvironmentName.DEV, tmp_path, tmp_path / "__main__.py")

@@ -1,0 +1,132 @@
+"""What is told of drift, and what becomes of the one issue about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from operations.drift import (
+    SHOWN_DIFFERENCES,
+    Action,
+    Cause,
+    Close,
+    Difference,
+    Drift,
+    Issue,
+    Open,
+    Rewrite,
+    actions,
+    markdown,
+    summary,
+)
+from operations.environments import EnvironmentName
+from operations.limits import ISSUE_LENGTH
+
+LIVE = EnvironmentName.LIVE
+QUIET = Drift(stack=LIVE)
+
+
+def difference(
+    name: str = "files", cause: Cause = Cause.OUTSIDE, properties: Sequence[str] = ("tags.Owner",)
+) -> Difference:
+    return Difference(
+        operation="update", type="aws:s3/bucket:Bucket", name=name, properties=tuple(properties), cause=cause
+    )
+
+
+def drift(*differences: Difference) -> Drift:
+    return Drift(stack=LIVE, differences=differences or (difference(),))
+
+
+def test_the_first_drift_opens_an_issue_that_says_what_differs() -> None:
+    (opened,) = actions(drift(), [])
+    assert opened == Open("Drift: live", markdown(drift()))
+
+
+def test_the_same_drift_again_changes_nothing() -> None:
+    assert actions(drift(), [Issue(7, markdown(drift()))]) == ()
+
+
+def test_another_drift_is_written_into_the_issue_that_is_open() -> None:
+    now = drift(difference("backup"))
+    assert actions(now, [Issue(7, markdown(drift()))]) == (Rewrite(7, markdown(now)),)
+
+
+def test_what_is_quiet_again_closes_the_issue() -> None:
+    assert actions(QUIET, [Issue(7, "…")]) == (Close(7, "Nothing differs any more."),)
+
+
+def test_what_stays_quiet_needs_no_issue() -> None:
+    assert actions(QUIET, []) == ()
+
+
+def test_of_two_issues_the_older_one_goes_on() -> None:
+    assert actions(drift(), [Issue(7, "…"), Issue(9, "…")]) == (
+        Rewrite(7, markdown(drift())),
+        Close(9, "Goes on in #7."),
+    )
+
+
+def after(open_issues: Sequence[Issue], done: Sequence[Action]) -> list[Issue]:
+    """The issues that are open once this was done."""
+    still = {issue.number: issue for issue in open_issues}
+    for action in done:
+        match action:
+            case Open(body=body):
+                still[max(still, default=0) + 1] = Issue(max(still, default=0) + 1, body)
+            case Rewrite(number=number, body=body):
+                still[number] = Issue(number, body)
+            case Close(number=number):
+                del still[number]
+    return list(still.values())
+
+
+@given(
+    st.lists(st.sampled_from(["files", "backup", "logs"]), unique=True),
+    st.lists(st.text(max_size=5), max_size=4),
+)
+def test_one_issue_is_open_where_there_is_drift_and_none_elsewhere(
+    names: list[str], bodies: list[str]
+) -> None:
+    found = Drift(stack=LIVE, differences=tuple(map(difference, names)))
+    before = [Issue(number, body) for number, body in enumerate(bodies, start=1)]
+    left = after(before, actions(found, before))
+    assert [issue.body for issue in left] == ([markdown(found)] if names else [])
+    assert actions(found, left) == ()
+
+
+def test_the_summary_counts_and_says_who_changed_it() -> None:
+    assert summary(QUIET) == "live is as Git declares it."
+    assert summary(drift()) == "live differs from Git in 1 resource, of which 1 changed outside of Pulumi."
+    two = drift(difference(), difference("backup", Cause.UNDEPLOYED))
+    assert summary(two) == "live differs from Git in 2 resources, of which 1 changed outside of Pulumi."
+
+
+def test_a_report_names_operation_resource_and_properties() -> None:
+    assert "| update | `aws:s3/bucket:Bucket` | `files` | `tags.Owner` | outside |" in markdown(drift())
+    assert "pulumi preview --refresh --diff --stack live" in markdown(drift())
+
+
+@pytest.mark.parametrize("name", ["a|b", "a`b", "a\nb", "a`|`b"])
+def test_no_name_breaks_out_of_its_cell(name: str) -> None:
+    (row,) = [line for line in markdown(drift(difference(name))).splitlines() if "s3/bucket" in line]
+    assert row.count("|") == 6
+    assert row.count("`") == 6
+
+
+def test_a_report_of_any_size_fits_an_issue() -> None:
+    many = [
+        difference(f"{number}-{'n' * 300}", properties=["p" * 300 + str(index) for index in range(50)])
+        for number in range(500)
+    ]
+    text = markdown(drift(*many))
+    assert len(text) <= ISSUE_LENGTH.value
+    assert f"… and {500 - SHOWN_DIFFERENCES} more." in text
+
+
+def test_drift_survives_the_file_between_the_two_commands() -> None:
+    found = drift(difference(), difference("backup", Cause.UNDEPLOYED))
+    assert Drift.model_validate_json(found.model_dump_json(by_alias=True)) == found
