@@ -58,7 +58,9 @@ def environment(facts: EnvironmentFacts) -> Environment:
     return built
 
 
-RECOVERED = re.compile(r"-recovery-(?!report)|-recovery$|-storage-(backup|copies(?!-source))|-restore-tests|-to-recovery")
+RECOVERED = re.compile(
+    r"-recovery-(?!report)|-recovery$|-storage-(backup|copies(?!-source))|-restore-tests|-to-recovery"
+)
 """How the name says that something lives in the recovery region."""
 
 
@@ -407,10 +409,13 @@ def test_outputs_say_what_is_kept_of_the_recovery_promises_and_which_risks_are_a
         return
     assert told["objectives"] == {"recoveryPoint": "< 1 min", "recoveryTime": "< 15 min"}
     assert set(told["acceptedRisks"]) == set(facts.recovery.accepted_risks)
-    assert told["incidentAtRecoveryTime"] == {
-        "staging": "35 % of the error budget",
-        "live": "347 % of the error budget",
-    }[facts.name]
+    assert (
+        told["incidentAtRecoveryTime"]
+        == {
+            "staging": "35 % of the error budget",
+            "live": "347 % of the error budget",
+        }[facts.name]
+    )
 
 
 def test_outputs_say_the_sla_and_its_error_budget(
