@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum, unique
-from typing import Final, Literal
+from typing import Final
 
 import pulumi
 import pulumi_aws as aws
@@ -13,6 +12,7 @@ import pulumi_aws as aws
 from components.policies import Statement, policy_document
 from operations.limits import BUCKET_NAME_LENGTH
 from operations.naming import fit
+from operations.retention import LockMode
 
 ABORT_UPLOADS_AFTER_DAYS: Final = 7
 """Days after which the parts of an upload that nobody completed are removed: they are billed, and no list shows them.
@@ -36,40 +36,19 @@ class Delivery:
     """Keys it may write, with `*` for what it chooses itself."""
 
 
-@unique
-class Lock(StrEnum):
-    """How firmly S3 Object Lock holds a version until its time is over; what is written and deleted later is free.
-
-    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
-    """
-
-    NONE = "none"
-    """Whoever may delete a version can."""
-    GOVERNANCE = "governance"
-    """Whoever has `s3:BypassGovernanceRetention` can."""
-    COMPLIANCE = "compliance"
-    """Nobody can, the account's root and AWS included, and nobody shortens the time."""
-
-    def until(self, days: int) -> ObjectLock | None:
-        """The lock of every new version for so many days from its creation; None is no lock."""
-        match self:
-            case Lock.NONE:
-                return None
-            case Lock.GOVERNANCE:
-                return ObjectLock(mode="GOVERNANCE", days=days)
-            case Lock.COMPLIANCE:
-                return ObjectLock(mode="COMPLIANCE", days=days)
-
-
 @dataclass(frozen=True, kw_only=True)
 class ObjectLock:
-    """The lock that every version of a bucket gets.
+    """The lock that every version of a bucket gets; what is written and deleted later is free.
+
+    In governance mode whoever has `s3:BypassGovernanceRetention` can delete a version before its time, in compliance mode
+    nobody can, the account's root and AWS included.
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock.html
 
     Raises:
         ValueError: it does not last for at least one day.
     """
 
-    mode: Literal["GOVERNANCE", "COMPLIANCE"]
+    mode: LockMode
     days: int
     """Days that a version is locked, counted from its creation."""
 
@@ -178,7 +157,7 @@ class PrivateBucket(pulumi.ComponentResource):
                 bucket=bucket.bucket,
                 rule=aws.s3.BucketObjectLockConfigurationRuleArgs(
                     default_retention=aws.s3.BucketObjectLockConfigurationRuleDefaultRetentionArgs(
-                        mode=args.lock.mode, days=args.lock.days
+                        mode=args.lock.mode.upper(), days=args.lock.days
                     )
                 ),
                 region=args.region,

@@ -9,7 +9,6 @@ from typing import Final, cast
 
 import pulumi
 
-from components.buckets import Lock
 from components.cluster import Cluster, ClusterArgs
 from components.database import Database, DatabaseArgs, Provisioned, RecoverySiteArgs, Serverless
 from components.monitoring.cloudwatch import DatabaseCluster
@@ -30,7 +29,6 @@ from operations.facts import EnvironmentFacts, Recovery
 from operations.monitoring import NAMESPACE, Part
 from operations.naming import APPLICATION
 from operations.recovery import Site
-from operations.retention import LockMode
 from operations.services import Use
 from operations.slots import Slot as SlotName
 
@@ -128,7 +126,7 @@ class Environment(pulumi.ComponentResource):
                 region=facts.region,
                 recovery_region=facts.recovery_region,
                 retention_days=facts.files_plan.keep_days,
-                lock=_lock(facts),
+                lock=facts.lock,
                 log_retention_days=facts.retention.logs_days,
                 protect=protect,
                 tags=facts.tags,
@@ -353,14 +351,6 @@ def _recovery_site(facts: EnvironmentFacts, recovery: Recovery, network: Network
 def _source(database: Database, site: Site) -> Source:
     cluster = database.sites[site]
     return Source(arn=cluster.arn, key_arn=cluster.kms_key_arn)
-
-
-def _lock(facts: EnvironmentFacts) -> Lock:
-    """The backup bucket's lock is as strict as the vault's that keeps the same files."""
-    lock = facts.vault_plan(Data.FILES).lock
-    if lock is None:
-        return Lock.NONE
-    return Lock.COMPLIANCE if lock.mode is LockMode.COMPLIANCE else Lock.GOVERNANCE
 
 
 def _restore_tests(

@@ -11,7 +11,7 @@ import pulumi_aws as aws
 
 from components.buckets import (
     LifecycleRule,
-    Lock,
+    ObjectLock,
     PrivateBucket,
     PrivateBucketArgs,
     drop_delete_markers,
@@ -20,6 +20,7 @@ from components.buckets import (
 from components.file_copies import FileCopies, FileCopiesArgs, Place
 from operations.backup import Data, retention_days
 from operations.limits import GLACIER_MINIMUM_STORAGE
+from operations.retention import LockMode
 
 FILES_UNDO_DAYS: Final = 30
 """How long an overwritten or deleted file can be brought back in place, without a restore from the backup."""
@@ -93,8 +94,8 @@ class BackupBucketArgs:
     """AWS region, such as `eu-central-1`: another than that of what is backed up."""
     retention_days: int = retention_days(Data.FILES)
     """Days that a replaced or deleted object is kept, counted from then on; the page promises 90."""
-    lock: Lock = Lock.NONE
-    """How firmly every version is held for as many days from its creation. Stated once: S3 sets a bucket's lock when it
+    lock: LockMode | None = None
+    """How firmly every version is held for as many days from its creation; None is not at all. Stated once: S3 sets a bucket's lock when it
     is created, and this program does not empty a locked one when it is destroyed."""
     protect: bool = True
     """Whether bucket and key refuse to be destroyed; where not, they go together with what they hold, unless that is locked."""
@@ -131,7 +132,7 @@ class BackupBucket(pulumi.ComponentResource):
                     _expire_noncurrent(args.retention_days),
                     drop_delete_markers(),
                 ],
-                lock=args.lock.until(args.retention_days),
+                lock=None if args.lock is None else ObjectLock(mode=args.lock, days=args.retention_days),
                 protect=args.protect,
                 tags=args.tags,
             ),
@@ -161,7 +162,7 @@ class StorageArgs:
     """AWS region of their backup, such as `eu-central-1`."""
     retention_days: int
     """Days that a replaced or deleted file is kept in the backup."""
-    lock: Lock
+    lock: LockMode | None
     """How firmly every version in the backup is held for as many days."""
     log_retention_days: int
     """Days that the log of failed copies is kept."""

@@ -863,9 +863,14 @@ class EnvironmentFacts(Model):
         return _declared(self.environment, self.database, self.retention, self.recovery, self.monitoring)
 
     @property
+    def lock(self) -> LockMode | None:
+        """How firmly backups are held until their time is over; None where whoever may delete them can."""
+        return _lock_mode(self.environment.sla)
+
+    @property
     def files_plan(self) -> BucketPlan:
         """How the backup bucket in the recovery region keeps the files."""
-        return files_plan(self.retention.files_days)
+        return files_plan(self.retention.files_days, self.lock)
 
     def vault_plan(self, data: Data) -> VaultPlan:
         """Return how the vaults in both regions keep the recovery points of the database or the files.
@@ -873,7 +878,7 @@ class EnvironmentFacts(Model):
         Raises:
             KeyError: the data are kept without limit, which no vault does.
         """
-        return vault_plan(data, self.retention.days[data], _lock_mode(self.environment.sla))
+        return vault_plan(data, self.retention.days[data], self.lock)
 
     @property
     def error_budget(self) -> timedelta | None:

@@ -323,9 +323,13 @@ LONGEST_LOCKED: Final = 365
 what has to be paid for ever."""
 
 
-def files_plan(days: int) -> BucketPlan:
+def files_plan(days: int, mode: LockMode | None) -> BucketPlan:
     """Return how the backup bucket in the recovery region keeps the files: current ones as long as they are current,
     others for a number of days, all of them in Glacier from their first day and readable at once (docs/adr/0009).
+
+    Args:
+        days: for how long.
+        mode: of the lock, which lasts as long; None is no lock.
 
     Raises:
         ValueError: the plan has a trap.
@@ -335,6 +339,7 @@ def files_plan(days: int) -> BucketPlan:
             name="files",
             keep_days=days,
             transitions=(Transition(after_days=0, storage_class=StorageClass.GLACIER_INSTANT),),
+            object_lock_days=None if mode is None else days,
             read_within=RTO,
         )
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from components.buckets import Lock, ObjectLock, PrivateBucketArgs
+from components.buckets import ObjectLock, PrivateBucketArgs
 from components.storage import (
     BackupBucket,
     BackupBucketArgs,
@@ -14,6 +14,7 @@ from components.storage import (
     Storage,
     StorageArgs,
 )
+from operations.retention import LockMode
 from tests.unit.components.conftest import Record
 from tests.unit.components.recording import Recording, Resource
 
@@ -32,7 +33,7 @@ def storage(
     record: Record,
     *,
     retention_days: int = 90,
-    lock: Lock = Lock.NONE,
+    lock: LockMode | None = None,
     protect: bool = True,
     recovery_region: str = RECOVERY_REGION,
 ) -> Recording[Storage]:
@@ -197,9 +198,9 @@ def test_no_rule_reaches_only_a_part_of_a_bucket(record: Record) -> None:
         assert {json.dumps(rule["filter"]) for rule in rules(made, bucket).values()} == {'{"prefix": ""}'}
 
 
-@pytest.mark.parametrize("lock", [Lock.GOVERNANCE, Lock.COMPLIANCE])
+@pytest.mark.parametrize("lock", [LockMode.GOVERNANCE, LockMode.COMPLIANCE])
 def test_a_locked_backup_holds_every_version_for_as_long_as_the_page_promises(
-    record: Record, lock: Lock
+    record: Record, lock: LockMode
 ) -> None:
     made = storage(record, lock=lock)
     bucket, configuration = made.one(BUCKET, "storage-backup"), made.one(LOCK)
@@ -213,12 +214,12 @@ def test_a_locked_backup_holds_every_version_for_as_long_as_the_page_promises(
 @pytest.mark.parametrize("days", [1, 90, 365])
 def test_a_lock_lasts_exactly_as_long_as_the_retention(record: Record, days: int) -> None:
     """Shorter, it would let go of what is promised; longer, the lifecycle could not remove what has expired."""
-    made = storage(record, lock=Lock.COMPLIANCE, retention_days=days)
+    made = storage(record, lock=LockMode.COMPLIANCE, retention_days=days)
     assert made.one(LOCK).inputs["rule"]["defaultRetention"]["days"] == days
 
 
 def test_only_the_lifecycle_deletes_versions_from_a_locked_backup(record: Record) -> None:
-    made = storage(record, lock=Lock.GOVERNANCE)
+    made = storage(record, lock=LockMode.GOVERNANCE)
     bucket = made.one(BUCKET, "storage-backup")
     statements = json.loads(made.one(POLICY, "storage-backup-policy").inputs["policy"])["Statement"]
     assert {
@@ -230,14 +231,14 @@ def test_only_the_lifecycle_deletes_versions_from_a_locked_backup(record: Record
 
 
 def test_what_is_not_locked_has_no_trace_of_a_lock(record: Record) -> None:
-    made = storage(record, lock=Lock.NONE)
+    made = storage(record, lock=None)
     assert not made.of(LOCK)
     assert {bucket.inputs["objectLockEnabled"] for bucket in made.of(BUCKET)} == {False}
     assert not [policy for policy in made.of(POLICY) if "DeleteObjectVersion" in policy.inputs["policy"]]
 
 
 def test_files_are_never_locked_since_the_application_deletes_them(record: Record) -> None:
-    made = storage(record, lock=Lock.COMPLIANCE)
+    made = storage(record, lock=LockMode.COMPLIANCE)
     assert made.one(BUCKET, "storage-files").inputs["objectLockEnabled"] is False
     assert "DeleteObjectVersion" not in made.one(POLICY, "storage-files-policy").inputs["policy"]
 
@@ -250,12 +251,12 @@ def test_a_lock_without_versions_or_days_is_refused() -> None:
             kms_key_arn=None,
             versioned=False,
             lifecycle=[],
-            lock=Lock.GOVERNANCE.until(90),
+            lock=ObjectLock(mode=LockMode.GOVERNANCE, days=90),
             protect=True,
             tags=TAGS,
         )
     with pytest.raises(ValueError, match="at least 1 day, not 0"):
-        ObjectLock(mode="GOVERNANCE", days=0)
+        ObjectLock(mode=LockMode.GOVERNANCE, days=0)
 
 
 def test_a_retention_of_no_days_is_refused() -> None:
@@ -272,8 +273,8 @@ def test_protection_keeps_bucket_and_key_or_lets_them_go_with_their_contents(
     assert {bucket.inputs["forceDestroy"] for bucket in made.of(BUCKET)} == {not protect}
 
 
-@pytest.mark.parametrize("lock", [Lock.GOVERNANCE, Lock.COMPLIANCE])
-def test_a_locked_backup_is_never_emptied(record: Record, lock: Lock) -> None:
+@pytest.mark.parametrize("lock", [LockMode.GOVERNANCE, LockMode.COMPLIANCE])
+def test_a_locked_backup_is_never_emptied(record: Record, lock: LockMode) -> None:
     made = storage(record, lock=lock, protect=False)
     assert {bucket.name: bucket.inputs["forceDestroy"] for bucket in made.of(BUCKET)} == {
         "storage-files": True,
@@ -331,7 +332,7 @@ def test_a_backup_in_the_region_of_the_files_is_refused(record: Record) -> None:
 
 def test_the_files_are_copied_to_the_backup_bucket_once_it_is_whole(record: Record) -> None:
     """The page, "Backup Schedule": files."""
-    made = storage(record, lock=Lock.COMPLIANCE)
+    made = storage(record, lock=LockMode.COMPLIANCE)
     task = made.one("aws:datasync/task:Task")
     ends = {
         location.outputs["arn"]: location.inputs["s3BucketArn"]
@@ -346,6 +347,6 @@ def test_the_files_are_copied_to_the_backup_bucket_once_it_is_whole(record: Reco
 
 
 def test_everything_is_tagged_and_closed(record: Record) -> None:
-    made = storage(record, lock=Lock.COMPLIANCE)
+    made = storage(record, lock=LockMode.COMPLIANCE)
     made.assert_tagged(TAGS)
     made.assert_least_privilege()

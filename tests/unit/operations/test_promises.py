@@ -98,6 +98,7 @@ def test_files_daily_90_days_s3_and_glacier(stack: str) -> None:
         90,
         [StorageClass.GLACIER_INSTANT],
     )
+    assert plan.object_lock_days == (90 if stack in LOCKED else None)
     # Daily: older by half a day, and an alert has told of it.
     assert of(facts(stack).declared, Loss.REGION, Subject.FILES).point.loses == 1.5 * DAY
 

@@ -331,7 +331,7 @@ def test_what_is_not_archived_is_read_at_once(storage_class: StorageClass, retri
 def test_files_lie_in_glacier_from_their_first_day_for_any_retention_that_a_stack_file_may_state(
     kept: int,
 ) -> None:
-    plan = files_plan(kept)
+    plan = files_plan(kept, None)
 
     assert (plan.keep_days, plan.transitions, plan.versioned) == (
         kept,
@@ -345,7 +345,7 @@ def test_files_that_go_before_glacier_has_billed_its_least_are_refused() -> None
     with pytest.raises(
         ValueError, match="the class bills at least 90 days and keeps 89: 1 days are paid for nothing"
     ):
-        files_plan(89)
+        files_plan(89, None)
 
 
 @given(
