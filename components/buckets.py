@@ -137,7 +137,7 @@ class PrivateBucket(pulumi.ComponentResource):
         aws.s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
             bucket=bucket.bucket,
-            rules=[_encryption(args.kms_key_arn)],
+            rules=[encrypted_with(args.kms_key_arn)],
             region=args.region,
             opts=child,
         )
@@ -166,7 +166,7 @@ class PrivateBucket(pulumi.ComponentResource):
         aws.s3.BucketLifecycleConfiguration(
             f"{name}-lifecycle",
             bucket=bucket.bucket,
-            rules=[*args.lifecycle, _abort_uploads()],
+            rules=[*args.lifecycle, abort_uploads()],
             region=args.region,
             opts=pulumi.ResourceOptions(parent=self, depends_on=after),
         )
@@ -194,7 +194,20 @@ def drop_delete_markers() -> LifecycleRule:
     )
 
 
-def _abort_uploads() -> LifecycleRule:
+def expire_noncurrent(days: int) -> LifecycleRule:
+    """Removes a version so many days after it was superseded."""
+    return LifecycleRule(
+        id="expire-noncurrent-versions",
+        status="Enabled",
+        filter=every_object(),
+        noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
+            noncurrent_days=days
+        ),
+    )
+
+
+def abort_uploads() -> LifecycleRule:
+    """Removes what is left of an upload that nobody completed."""
     return LifecycleRule(
         id="abort-uploads",
         status="Enabled",
@@ -205,10 +218,13 @@ def _abort_uploads() -> LifecycleRule:
     )
 
 
-def _encryption(
+def encrypted_with(
     kms_key_arn: pulumi.Input[str] | None,
 ) -> aws.s3.BucketServerSideEncryptionConfigurationRuleArgs:
-    """Encryption of every new object. The bucket key spares a call to KMS for each of them."""
+    """Encryption of every new object, with a key that S3 manages where none is given.
+
+    The bucket key spares a call to KMS for each of them.
+    """
     default = aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs
     if kms_key_arn is None:
         return aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(

@@ -80,6 +80,25 @@ def trust_policy(
     )
 
 
+def function_trust(beside: Arn, function: str) -> str:
+    """Who may take on the role of a Lambda function: Lambda, for this function only.
+
+    Args:
+        beside: something of the function's own account and region.
+        function: its name.
+
+    Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
+    """
+    arn = f"arn:{beside.partition}:lambda:{beside.region}:{beside.account}:function:{function}"
+    return trust_policy(
+        "lambda.amazonaws.com",
+        conditions={
+            "StringEquals": {"aws:SourceAccount": beside.account},
+            "ArnLike": {"aws:SourceArn": arn},
+        },
+    )
+
+
 def log_key_policy(key_arn: str, log_groups: Sequence[str]) -> str:
     """Key policy of a KMS key that encrypts the named log groups of its own account and region.
 

@@ -16,13 +16,15 @@ import pulumi
 import pulumi_aws as aws
 
 from components.buckets import (
-    ABORT_UPLOADS_AFTER_DAYS,
     Delivery,
     LifecycleRule,
     PrivateBucket,
     PrivateBucketArgs,
+    abort_uploads,
     drop_delete_markers,
+    encrypted_with,
     every_object,
+    expire_noncurrent,
 )
 from components.policies import Arn, Conditions, Statement, policy_document, trust_policy
 from operations.limits import REPLICATION_TIME_MINUTES, ROLE_NAME_LENGTH
@@ -148,7 +150,7 @@ class StateBucket(pulumi.ComponentResource):
         aws.s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
             bucket=self.bucket.bucket,
-            rules=[_encrypted_with(key.arn)],
+            rules=[encrypted_with(key.arn)],
             region=args.region,
             opts=child,
         )
@@ -174,7 +176,12 @@ class StateBucket(pulumi.ComponentResource):
         aws.s3.BucketLifecycleConfiguration(
             f"{name}-lifecycle",
             bucket=self.bucket.bucket,
-            rules=[_expire_noncurrent(facts.kept_days), drop_delete_markers(), _abort_uploads()],
+            rules=[
+                # The lock of a version began before it was superseded, and is over by then.
+                expire_noncurrent(facts.kept_days),
+                drop_delete_markers(),
+                abort_uploads(),
+            ],
             region=args.region,
             opts=versioned,
         )
@@ -389,39 +396,6 @@ class StateBackend(pulumi.ComponentResource):
             opts=self._child,
         )
         return alias.name
-
-
-def _encrypted_with(key_arn: pulumi.Input[str]) -> aws.s3.BucketServerSideEncryptionConfigurationRuleArgs:
-    """Encryption of every new object. The bucket key spares a call to KMS for each of them."""
-    return aws.s3.BucketServerSideEncryptionConfigurationRuleArgs(
-        apply_server_side_encryption_by_default=aws.s3.BucketServerSideEncryptionConfigurationRuleApplyServerSideEncryptionByDefaultArgs(
-            sse_algorithm="aws:kms", kms_master_key_id=key_arn
-        ),
-        bucket_key_enabled=True,
-    )
-
-
-def _expire_noncurrent(days: int) -> LifecycleRule:
-    """Removes a version once it was superseded for this long. Its lock began earlier, and is over by then."""
-    return LifecycleRule(
-        id="expire-noncurrent-versions",
-        status="Enabled",
-        filter=every_object(),
-        noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
-            noncurrent_days=days
-        ),
-    )
-
-
-def _abort_uploads() -> LifecycleRule:
-    return LifecycleRule(
-        id="abort-uploads",
-        status="Enabled",
-        filter=every_object(),
-        abort_incomplete_multipart_upload=aws.s3.BucketLifecycleConfigurationRuleAbortIncompleteMultipartUploadArgs(
-            days_after_initiation=ABORT_UPLOADS_AFTER_DAYS
-        ),
-    )
 
 
 def _deny(

@@ -16,6 +16,7 @@ from components.buckets import (
     PrivateBucketArgs,
     drop_delete_markers,
     every_object,
+    expire_noncurrent,
 )
 from components.file_copies import FileCopies, FileCopiesArgs, Place
 from operations.backup import Data, retention_days
@@ -66,7 +67,7 @@ class FilesBucket(pulumi.ComponentResource):
                 region=args.region,
                 kms_key_arn=key.arn,
                 versioned=True,
-                lifecycle=[_expire_noncurrent(FILES_UNDO_DAYS), drop_delete_markers()],
+                lifecycle=[expire_noncurrent(FILES_UNDO_DAYS), drop_delete_markers()],
                 protect=args.protect,
                 tags=args.tags,
             ),
@@ -129,7 +130,7 @@ class BackupBucket(pulumi.ComponentResource):
                 versioned=True,
                 lifecycle=[
                     *_to_glacier(args.retention_days),
-                    _expire_noncurrent(args.retention_days),
+                    expire_noncurrent(args.retention_days),
                     drop_delete_markers(),
                 ],
                 lock=None if args.lock is None else ObjectLock(mode=args.lock, days=args.retention_days),
@@ -271,14 +272,3 @@ def _to_glacier(retention_days: int) -> list[LifecycleRule]:
             ],
         )
     ]
-
-
-def _expire_noncurrent(days: int) -> LifecycleRule:
-    return LifecycleRule(
-        id="expire-noncurrent-versions",
-        status="Enabled",
-        filter=every_object(),
-        noncurrent_version_expiration=aws.s3.BucketLifecycleConfigurationRuleNoncurrentVersionExpirationArgs(
-            noncurrent_days=days
-        ),
-    )

@@ -11,7 +11,7 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from components.policies import Arn, Statement, policy_document, trust_policy
+from components.policies import Arn, Statement, function_trust, policy_document
 from operations.limits import FUNCTION_NAME_LENGTH, ROLE_NAME_LENGTH
 from operations.naming import join
 from operations.versions import LAMBDA_PYTHON
@@ -99,7 +99,7 @@ class Administrator(pulumi.ComponentResource):
             f"{name}-function",
             name=role_name,
             description=f"Lets the administrator of {args.cluster_identifier} sign in with IAM",
-            assume_role_policy=cluster_arn.apply(lambda arn: _function_trust(Arn.parse(arn), function_name)),
+            assume_role_policy=cluster_arn.apply(lambda arn: function_trust(Arn.parse(arn), function_name)),
             tags=tags(role_name),
             opts=child,
         )
@@ -145,19 +145,4 @@ def permissions(cluster: str, log_group: str) -> str:
     return policy_document(
         Statement(actions=["rds:DescribeDBClusters", "rds:ModifyDBCluster"], resources=[cluster]),
         Statement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[f"{log_group}:*"]),
-    )
-
-
-def _function_trust(cluster: Arn, function: str) -> str:
-    """Lets Lambda take the role for this function only.
-
-    Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
-    """
-    arn = f"arn:{cluster.partition}:lambda:{cluster.region}:{cluster.account}:function:{function}"
-    return trust_policy(
-        "lambda.amazonaws.com",
-        conditions={
-            "StringEquals": {"aws:SourceAccount": cluster.account},
-            "ArnLike": {"aws:SourceArn": arn},
-        },
     )

@@ -11,7 +11,14 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from components.policies import Arn, Statement, log_key_policy, policy_document, trust_policy
+from components.policies import (
+    Arn,
+    Statement,
+    function_trust,
+    log_key_policy,
+    policy_document,
+    trust_policy,
+)
 from operations.backup import Data
 from operations.limits import FUNCTION_NAME_LENGTH, ROLE_NAME_LENGTH, SCHEDULE_NAME_LENGTH
 from operations.naming import join
@@ -148,7 +155,7 @@ class RecoveryReport(pulumi.ComponentResource):
             description="Reads backups, restore tests and copies, and publishes their age",
             # The function has the name that it will have: its ARN cannot stand here before the role does.
             assume_role_policy=log_group.arn.apply(
-                lambda arn: _function_trust(Arn.parse(arn), self._function_name)
+                lambda arn: function_trust(Arn.parse(arn), self._function_name)
             ),
             tags={**args.tags, "Name": role_name},
             opts=self._child,
@@ -267,21 +274,6 @@ def permissions(log_group: str, *, vaults: Sequence[str], copies: Sequence[str])
             ),
         ]
     return policy_document(*statements)
-
-
-def _function_trust(log_group: Arn, function: str) -> str:
-    """Lets Lambda take the role for this function only.
-
-    Source: https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html
-    """
-    arn = f"arn:{log_group.partition}:lambda:{log_group.region}:{log_group.account}:function:{function}"
-    return trust_policy(
-        "lambda.amazonaws.com",
-        conditions={
-            "StringEquals": {"aws:SourceAccount": log_group.account},
-            "ArnLike": {"aws:SourceArn": arn},
-        },
-    )
 
 
 def _schedule_trust(function: Arn) -> str:
