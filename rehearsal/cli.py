@@ -16,6 +16,8 @@ from rehearsal.canary.report import summary
 from rehearsal.canary.run import rehearse
 from rehearsal.errors import RehearsalError
 from rehearsal.project import Project
+from rehearsal.recover import report as recovery
+from rehearsal.recover.run import Scenario, recover
 from rehearsal.session import Rehearsal, standing
 from rehearsal.toolchain import ToolSet, ensure
 
@@ -104,6 +106,22 @@ def canary(
     console.print(summary(story))
     if not story.as_expected:
         raise typer.Exit(1)
+
+
+@app.command("recover")
+def drill(
+    stack: Stack,
+    scenario: Annotated[Scenario, typer.Option("--scenario", help="What is lost.")],
+    project: Root = Path(),
+) -> None:
+    """Lose something for real, bring it back with the commands of the runbooks, and say how long each step took.
+
+    The exit code is 0 where all came back as it was. Killed half-way, the next `up` or `recover` mends what it left.
+    """
+    report = recover(_rehearsal(project, stack), scenario)
+    console.print(recovery.summary(report))
+    if report.wrong is not None:
+        raise RehearsalError(report.wrong)
 
 
 @app.command()

@@ -23,6 +23,7 @@ from rehearsal.narration import Watch, changed_lines, changes_table, outputs_tab
 from rehearsal.picture import mermaid
 from rehearsal.processes import Daemons
 from rehearsal.project import Project
+from rehearsal.recover.leftovers import Leftovers
 from rehearsal.toolchain import ToolSet, ensure
 
 Result = TypeVar("Result")
@@ -79,7 +80,7 @@ class Rehearsal:
         with self.entered() as stack:
             planned = self._preview(stack)
             with Watch(self.console, "up", total=len(planned.steps)) as watch:
-                result = self._run(watch, lambda: stack.up(on_event=watch.on_event, show_secrets=False))
+                result = self.run(watch, lambda: stack.up(on_event=watch.on_event, show_secrets=False))
             self.console.print(changes_table(watch, f"\n{self.stack} is up"))
             self.console.print(outputs_table(result.outputs, "\nOutputs"))
             self.console.print(
@@ -96,11 +97,11 @@ class Rehearsal:
             RehearsalError: something was refused or failed.
         """
         with Watch(self.console, "preview") as watch:
-            planned = self._run(watch, lambda: stack.preview(on_event=watch.on_event))
+            planned = self.run(watch, lambda: stack.preview(on_event=watch.on_event))
         if set(planned.change_summary) <= {auto.OpType.SAME}:
             return
         with Watch(self.console, "up", total=len(watch.steps)) as watch:
-            self._run(watch, lambda: stack.up(on_event=watch.on_event, show_secrets=False))
+            self.run(watch, lambda: stack.up(on_event=watch.on_event, show_secrets=False))
         self.console.print(changes_table(watch, f"\n{self.stack} is in line with the program"))
 
     def down(self) -> None:
@@ -181,17 +182,27 @@ class Rehearsal:
                 stack.set_all_config(
                     {key: auto.ConfigValue(value, secret=True) for key, value in made_up.items()}
                 )
+            Leftovers(self.directory).mend(self.checkpoint, lambda: self._refresh(stack))
             yield stack
+
+    def _refresh(self, stack: auto.Stack) -> None:
+        with Watch(self.console, "refresh") as watch:
+            self.run(watch, lambda: stack.refresh(on_event=watch.on_event, show_secrets=False))
 
     def _preview(self, stack: auto.Stack) -> Watch:
         with Watch(self.console, "preview") as watch:
-            self._run(watch, lambda: stack.preview(on_event=watch.on_event))
+            self.run(watch, lambda: stack.preview(on_event=watch.on_event))
         self.console.print(changes_table(watch, f"\nPreview of {self.stack}"))
         for line in changed_lines(watch):
             self.console.print(line, highlight=False, soft_wrap=True)
         return watch
 
-    def _run(self, watch: Watch, operation: Callable[[], Result]) -> Result:
+    def run(self, watch: Watch, operation: Callable[[], Result]) -> Result:
+        """Let the engine do something that `watch` follows.
+
+        Raises:
+            RehearsalError: it was refused or failed, for the reasons that the engine gave.
+        """
         try:
             return operation()
         except auto.CommandError as error:
