@@ -49,7 +49,7 @@ unit: setup ## Only the tests that need no tool: seconds
 	$(RUN) pytest tests/unit
 
 .PHONY: canaries
-canaries: setup ## The long tests: whole rollouts, with every fault, killed and resumed
+canaries: setup ## The long tests: whole rollouts with every fault, killed and resumed, and recoveries
 	$(RUN) pytest -m long tests/rehearsal
 
 .PHONY: bench
