@@ -24,6 +24,9 @@ from rehearsal.locks import exclusive
 LEFT_OUT_PREFIXES = ("AWS_", "KUBE", "PULUMI_", "PAGERDUTY_", "DATADOG_", "DD_")
 """Environment variables that could lead a rehearsal to a real account, a real cluster or another backend."""
 
+PERSONS_HOME = "REHEARSAL_PERSONS_PULUMI_HOME"
+"""The environment variable in which a rehearsal keeps `PULUMI_HOME` as it was."""
+
 _SHIM = """\
 #!{python}
 # Started by the engine, and gone with it: a plugin whose parent dies must not outlive it.
@@ -65,7 +68,13 @@ class Plugin:
     @property
     def official(self) -> Path:
         """Where `pulumi plugin install` puts the provider's official plugin."""
-        return Path(os.environ.get("PULUMI_HOME", Path.home() / ".pulumi")) / "plugins" / self.folder
+        return _persons_home() / "plugins" / self.folder
+
+
+def _persons_home() -> Path:
+    """The folder of the engine that the person has installed, if any; an engine of ours takes its place in the environment."""
+    own = os.environ.get(PERSONS_HOME) or os.environ.get("PULUMI_HOME")
+    return Path(own) if own else Path.home() / ".pulumi"
 
 
 def plugins() -> list[Plugin]:
@@ -112,8 +121,8 @@ class Engine:
         binaries = root / "bin"
         binaries.mkdir(parents=True, exist_ok=True)
         self.state.mkdir(exist_ok=True)
-        if self.pulumi != binaries / "pulumi":  # this process found it there itself, the second time
-            _link(binaries / "pulumi", self.pulumi)
+        # What a process finds on its PATH may be the link of a rehearsal that it entered before.
+        _link(binaries / "pulumi", self.pulumi.resolve())
         for plugin in plugins():
             self._install_plugin(plugin)
         _script(binaries / "aws", _AWS_SHIM, token=self.token)
@@ -123,8 +132,6 @@ class Engine:
 
     def _install_plugin(self, plugin: Plugin) -> None:
         installed = self.directory / "engine" / "home" / "plugins" / plugin.folder
-        if plugin.official == installed:  # installed by this process already: its own environment says so
-            return
         if plugin.name == "kubernetes" and plugin.official.is_dir():
             installed.parent.mkdir(parents=True, exist_ok=True)
             if not installed.is_symlink():  # it was not there the last time
@@ -141,11 +148,13 @@ class Engine:
             _script(shim, _SHIM, module="rehearsal.providers.recorder", arguments=[plugin.name])
 
     def _environment(self, passphrase: Path) -> dict[str, str]:
+        persons_home = _persons_home()
         for name in [name for name in os.environ if name.startswith(LEFT_OUT_PREFIXES)]:
             del os.environ[name]
         return {
             "PATH": f"{self.directory / 'engine' / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PULUMI_HOME": str(self.directory / "engine" / "home"),
+            PERSONS_HOME: str(persons_home),
             "PULUMI_BACKEND_URL": self.state.as_uri(),
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
             "PULUMI_SKIP_UPDATE_CHECK": "true",

@@ -67,6 +67,14 @@ def test_the_same_process_may_install_twice(engine: Engine) -> None:
     assert "rehearsal.providers.kubernetes" in _plugin(engine, "kubernetes").read_text()
 
 
+def test_the_engine_of_another_rehearsal_is_not_the_persons_own(engine: Engine, tmp_path: Path) -> None:
+    directory = tmp_path / "another"
+    directory.mkdir()
+    another = Engine(directory, Path(sys.executable), directory / "project", engine.token)
+    another.install(world={}, passphrase=directory / "passphrase")
+    assert not _plugin(another, "kubernetes").parent.is_symlink()
+
+
 def test_the_stand_in_for_the_aws_cli_gives_a_token_and_nothing_else(engine: Engine) -> None:
     aws = engine.directory / "engine/bin/aws"
     answer = subprocess.run([aws, "eks", "get-token"], capture_output=True, text=True, check=True).stdout
