@@ -133,11 +133,8 @@ def parse_state(stack: str, config: Mapping[str, str]) -> tuple[str, StateFacts]
         faults.extend(
             _faults(STATE, StateFacts, refusal) if STATE in config else [Fault(STATE, "is missing")]
         )
-    prefix = STATE.partition(":")[0]
-    for key in config:
-        if key.startswith(f"{prefix}:") and key != STATE:
-            name = key.removeprefix(f"{prefix}:")
-            faults.append(Fault(f"{prefix}:{_name(name)}", f"is no known key{_near(name, ['backend'])}"))
+    prefix, _, group = STATE.partition(":")
+    faults.extend(_unknown_keys(config, f"{prefix}:", [group]))
     if facts is not None:
         faults.extend(state_breaches(region, facts))
     if faults or facts is None:
@@ -177,11 +174,8 @@ def parse(stack: str, config: Mapping[str, str], secret_keys: Set[str]) -> Envir
             faults.append(Fault(key, "is missing"))
         else:
             known[name] = field.get_default()
-    for key in config:
-        name = key.removeprefix(FACTS)
-        if key.startswith(FACTS) and key not in KEYS.values():
-            groups = [known_key.removeprefix(FACTS) for known_key in KEYS.values() if known_key != REGION]
-            faults.append(Fault(f"{FACTS}{_name(name)}", f"is no known key{_near(name, groups)}"))
+    groups = [key.removeprefix(FACTS) for key in KEYS.values() if key != REGION]
+    faults.extend(_unknown_keys(config, FACTS, groups))
     faults.extend(_secret_faults(config, secret_keys, known.get("services"), known.get("monitoring")))
     faults.extend(breaches(known))
     if faults:
@@ -192,6 +186,14 @@ def parse(stack: str, config: Mapping[str, str], secret_keys: Set[str]) -> Envir
 def _configuration() -> dict[str, str]:
     """Return all configuration by full key, objects as JSON."""
     return {key: str(value) for key, value in {**runtime.get_config_env(), **runtime.CONFIG.get()}.items()}
+
+
+def _unknown_keys(config: Iterable[str], prefix: str, known: Sequence[str]) -> Iterator[Fault]:
+    """Yield a fault for each key of a namespace that is none of the known ones."""
+    for key in config:
+        name = key.removeprefix(prefix)
+        if key.startswith(prefix) and name not in known:
+            yield Fault(f"{prefix}{_name(name)}", f"is no known key{_near(name, known)}")
 
 
 def _secret_faults(

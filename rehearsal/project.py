@@ -119,9 +119,8 @@ class Project:
         if (salt := earlier.get("encryptionsalt")) is not None:
             copy["encryptionsalt"] = salt
         target.write_text(yaml.safe_dump(copy, sort_keys=False))
-        copied.write_text(
-            yaml.safe_dump({"config": plain})
-        )  # last: killed before, it makes nothing seem changed
+        # Last: where this is killed before, nothing seems to have been changed.
+        copied.write_text(yaml.safe_dump({"config": plain}))
         (directory / "Pulumi.yaml").write_bytes((self.root / "Pulumi.yaml").read_bytes())
         return secrets
 

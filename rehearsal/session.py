@@ -182,10 +182,15 @@ class Rehearsal:
                 stack.set_all_config(
                     {key: auto.ConfigValue(value, secret=True) for key, value in made_up.items()}
                 )
-            Leftovers(self.directory).mend(self.checkpoint, lambda: self._refresh(stack))
+            Leftovers(self.directory).mend(self.checkpoint, lambda: self.refresh(stack))
             yield stack
 
-    def _refresh(self, stack: auto.Stack) -> None:
+    def refresh(self, stack: auto.Stack) -> None:
+        """Read what is really there into the state; what is gone leaves it.
+
+        Raises:
+            RehearsalError: it cannot be read.
+        """
         with Watch(self.console, "refresh") as watch:
             self.run(watch, lambda: stack.refresh(on_event=watch.on_event, show_secrets=False))
 

@@ -99,8 +99,7 @@ class Drill:
     def refresh(self) -> None:
         """Read what is really there into the state; what is gone leaves it."""
         self.say("  $ pulumi refresh")
-        with Watch(self.rehearsal.console, "refresh") as watch:
-            self.rehearsal.run(watch, lambda: self.stack.refresh(on_event=watch.on_event, show_secrets=False))
+        self.rehearsal.refresh(self.stack)
 
     def remove(self, urn: str) -> None:
         """Destroy one resource that nothing depends on."""
