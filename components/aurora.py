@@ -11,7 +11,11 @@ import pulumi
 import pulumi_aws as aws
 
 from components.policies import Arn, log_key_policy, trust_policy
-from operations.limits import DATABASE_CLUSTER_NAME_LENGTH, ROLE_NAME_LENGTH
+from operations.limits import (
+    DATABASE_CLUSTER_NAME_LENGTH,
+    KEY_DELETION_WINDOW,
+    ROLE_NAME_LENGTH,
+)
 from operations.metrics import LATENCY_P99
 from operations.naming import join
 from operations.versions import AURORA_POSTGRESQL
@@ -58,9 +62,6 @@ PARAMETERS: Final[Mapping[str, str]] = {
 
 Source: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_LogAccess.Concepts.PostgreSQL.Query_Logging.html
 """
-
-KEY_DELETION_DAYS: Final = 30
-"""Days in which the deletion of the key can be taken back, as many as KMS allows: without its key, data are lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -232,7 +233,7 @@ class Aurora:
             f"{self._name}-key",
             description=f"Data, backups, administrator's password and log of {self.identifier}",
             enable_key_rotation=True,
-            deletion_window_in_days=KEY_DELETION_DAYS,
+            deletion_window_in_days=KEY_DELETION_WINDOW.value,
             region=args.region,
             tags=self._tags(),
             opts=pulumi.ResourceOptions(parent=self._parent, protect=args.deletion_protection),

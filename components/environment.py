@@ -97,8 +97,7 @@ class Environment(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        recovery = facts.recovery
-        away = None if recovery is None else _recovery_network(name, facts, recovery, child)
+        away = None if facts.recovery is None else _away(name, facts, facts.recovery, child)
         database = Database(
             f"{name}-database",
             DatabaseArgs(
@@ -114,7 +113,7 @@ class Environment(pulumi.ComponentResource):
                 retention_days=facts.retention.database_days,
                 deletion_protection=protect,
                 log_retention_days=facts.retention.logs_days,
-                recovery=None if recovery is None or away is None else _recovery_site(facts, recovery, away),
+                recovery=None if away is None else _recovery_site(facts, away),
                 tags=facts.tags,
             ),
             opts=child,
@@ -148,11 +147,7 @@ class Environment(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        restore_tests = (
-            None
-            if recovery is None or away is None
-            else _restore_tests(name, facts, recovery.restore_test_days, vaults, away, child)
-        )
+        restore_tests = None if away is None else _restore_tests(name, facts, away, vaults, child)
         RecoveryReport(
             f"{name}-recovery-report",
             RecoveryReportArgs(
@@ -257,7 +252,7 @@ class Environment(pulumi.ComponentResource):
                     grafana_url=facts.monitoring.grafana_url,
                     runbooks_url=facts.monitoring.runbooks_url,
                     retention_days=facts.monitoring.retention_days,
-                    recovery=_recovery_watched(facts),
+                    recovery=None if away is None else _watched(away.declared),
                 ),
                 database_services=[
                     service for service, declared in facts.services.items() if Use.DATABASE in declared.uses
@@ -317,34 +312,42 @@ def _size(facts: EnvironmentFacts) -> Provisioned | Serverless:
     return Provisioned(instance_class=cast("str", facts.database.instance_class))
 
 
-def _recovery_network(
-    name: str, facts: EnvironmentFacts, recovery: Recovery, opts: pulumi.ResourceOptions
-) -> Network:
+@dataclass(frozen=True, kw_only=True)
+class _Away:
+    """The recovery region of an environment with recovery objectives."""
+
+    declared: Recovery
+    network: Network
     """Where the database's second cluster is, and where the application would be built anew: without a way out."""
-    return Network(
+
+
+def _away(name: str, facts: EnvironmentFacts, declared: Recovery, opts: pulumi.ResourceOptions) -> _Away:
+    network = Network(
         f"{name}-recovery-network",
         NetworkArgs(
-            cidr=recovery.network.cidr,
+            cidr=declared.network.cidr,
             region=facts.recovery_region,
-            zones=recovery.network.zones,
+            zones=declared.network.zones,
             nat_gateways=0,
             log_retention_days=facts.retention.logs_days,
             tags=facts.tags,
         ),
         opts=opts,
     )
+    return _Away(declared=declared, network=network)
 
 
-def _recovery_site(facts: EnvironmentFacts, recovery: Recovery, network: Network) -> RecoverySiteArgs:
+def _recovery_site(facts: EnvironmentFacts, away: _Away) -> RecoverySiteArgs:
+    declared, network = away.declared, away.network
     return RecoverySiteArgs(
         region=facts.recovery_region,
         zones=network.zone_names,
         vpc_id=network.vpc_id,
         subnet_ids=network.private_subnet_ids,
         private_cidrs=network.private_cidrs,
-        instances=recovery.instances,
-        recovery_point_seconds=recovery.recovery_point_seconds,
-        writer=recovery.writer,
+        instances=declared.instances,
+        recovery_point_seconds=declared.recovery_point_seconds,
+        writer=declared.writer,
     )
 
 
@@ -354,12 +357,7 @@ def _source(database: Database, site: Site) -> Source:
 
 
 def _restore_tests(
-    name: str,
-    facts: EnvironmentFacts,
-    every_days: int,
-    vaults: Vaults,
-    network: Network,
-    opts: pulumi.ResourceOptions,
+    name: str, facts: EnvironmentFacts, away: _Away, vaults: Vaults, opts: pulumi.ResourceOptions
 ) -> RestoreTests:
     kept = {data: sites[Site.RECOVERY] for data, sites in vaults.vaults.items()}
     return RestoreTests(
@@ -367,12 +365,12 @@ def _restore_tests(
         RestoreTestsArgs(
             prefix=f"{APPLICATION}-{facts.name}",
             region=facts.recovery_region,
-            every_days=every_days,
+            every_days=away.declared.restore_test_days,
             vault_arns={data: vault.arn for data, vault in kept.items()},
             key_arn=kept[Data.DATABASE].key_arn,
-            vpc_id=network.vpc_id,
-            subnet_ids=network.private_subnet_ids,
-            zones=network.zone_names,
+            vpc_id=away.network.vpc_id,
+            subnet_ids=away.network.private_subnet_ids,
+            zones=away.network.zone_names,
             tags=facts.tags,
         ),
         opts=opts,
@@ -387,12 +385,10 @@ def _watched_vaults(vaults: Vaults) -> list[WatchedVault]:
     ]
 
 
-def _recovery_watched(facts: EnvironmentFacts) -> RecoveryWatched | None:
-    if facts.recovery is None:
-        return None
+def _watched(declared: Recovery) -> RecoveryWatched:
     return RecoveryWatched(
-        recovery_point=timedelta(seconds=facts.recovery.recovery_point_seconds),
-        restore_test_days=facts.recovery.restore_test_days,
+        recovery_point=timedelta(seconds=declared.recovery_point_seconds),
+        restore_test_days=declared.restore_test_days,
     )
 
 

@@ -27,7 +27,11 @@ from components.buckets import (
     expire_noncurrent,
 )
 from components.policies import Arn, Conditions, Statement, policy_document, trust_policy
-from operations.limits import REPLICATION_TIME_MINUTES, ROLE_NAME_LENGTH
+from operations.limits import (
+    KEY_DELETION_WINDOW,
+    REPLICATION_TIME_MINUTES,
+    ROLE_NAME_LENGTH,
+)
 from operations.naming import fit
 from operations.state import (
     META_KEY,
@@ -42,9 +46,6 @@ from operations.state import (
 
 ACCESS_LOG_DAYS: Final = 365
 """Days for which who read or wrote the state can be looked up."""
-
-KEY_DELETION_DAYS: Final = 30
-"""Days in which the deletion of a key can be taken back, as many as KMS allows: without its key, the state is lost."""
 
 _READ: Final = ("s3:GetObject",)
 _WRITE: Final = ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
@@ -104,7 +105,7 @@ class StateBucket(pulumi.ComponentResource):
             f"{name}-key",
             description=f"Pulumi's state: {name}",
             enable_key_rotation=True,
-            deletion_window_in_days=KEY_DELETION_DAYS,
+            deletion_window_in_days=KEY_DELETION_WINDOW.value,
             policy=_bucket_key_policy(facts, args.region),
             region=args.region,
             tags={**args.tags, "Name": name},
@@ -365,7 +366,7 @@ class StateBackend(pulumi.ComponentResource):
             description="Secrets of Pulumi's stacks",
             multi_region=True,
             enable_key_rotation=True,
-            deletion_window_in_days=KEY_DELETION_DAYS,
+            deletion_window_in_days=KEY_DELETION_WINDOW.value,
             policy=policy,
             region=self._args.region,
             tags=tags,
@@ -375,7 +376,7 @@ class StateBackend(pulumi.ComponentResource):
             f"{name}-replica",
             primary_key_arn=key.arn,
             description="Secrets of Pulumi's stacks",
-            deletion_window_in_days=KEY_DELETION_DAYS,
+            deletion_window_in_days=KEY_DELETION_WINDOW.value,
             policy=policy,
             region=facts.recovery_region,
             tags=tags,

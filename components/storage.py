@@ -20,21 +20,17 @@ from components.buckets import (
 )
 from components.file_copies import FileCopies, FileCopiesArgs, Place
 from operations.backup import Data, retention_days
-from operations.limits import GLACIER_MINIMUM_STORAGE
-from operations.retention import LockMode
+from operations.limits import (
+    KEY_DELETION_WINDOW,
+)
+from operations.retention import STORAGE, LockMode, StorageClass
 
 FILES_UNDO_DAYS: Final = 30
 """How long an overwritten or deleted file can be brought back in place, without a restore from the backup."""
 
-GLACIER_CLASS: Final = "GLACIER_IR"
-"""S3 Glacier Instant Retrieval. It is read in milliseconds; the slower Glacier classes take minutes to hours before
-the first byte, and the page promises recovery within 15 minutes.
-
-Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/glacier-storage-classes.html
-"""
-
-KEY_DELETION_DAYS: Final = 30
-"""Days in which the deletion of a key can be taken back, as many as KMS allows: without its key, data are lost."""
+GLACIER_CLASS: Final = StorageClass.GLACIER_INSTANT
+"""It is read in milliseconds; the slower Glacier classes take minutes to hours before the first byte, and the page
+promises recovery within 15 minutes (operations.retention)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -242,7 +238,7 @@ def _key(
         f"{name}-key",
         description=f"{description}: {name}",
         enable_key_rotation=True,
-        deletion_window_in_days=KEY_DELETION_DAYS,
+        deletion_window_in_days=KEY_DELETION_WINDOW.value,
         region=args.region,
         tags={**args.tags, "Name": name},
         opts=pulumi.ResourceOptions(parent=parent, protect=args.protect),
@@ -260,7 +256,7 @@ def _to_glacier(retention_days: int) -> list[LifecycleRule]:
     Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html,
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
     """
-    if retention_days < GLACIER_MINIMUM_STORAGE.value:
+    if retention_days < STORAGE[GLACIER_CLASS].minimum_days:
         return []
     return [
         LifecycleRule(

@@ -18,7 +18,12 @@ import pulumi_aws as aws
 
 from components.policies import Arn, Statement, policy_document, trust_policy
 from operations.backup import Data
-from operations.limits import BACKUP_NAME_LENGTH, LOCK_GRACE_MINIMUM, ROLE_NAME_LENGTH
+from operations.limits import (
+    BACKUP_NAME_LENGTH,
+    KEY_DELETION_WINDOW,
+    LOCK_GRACE_MINIMUM,
+    ROLE_NAME_LENGTH,
+)
 from operations.naming import join
 from operations.recovery import Site
 from operations.retention import LockMode, VaultPlan, checked
@@ -34,9 +39,6 @@ COMPLETION_WINDOW_MINUTES: Final = 20 * 60
 
 LOCK_GRACE_DAYS: Final = LOCK_GRACE_MINIMUM.value
 """Days in which a lock in compliance mode can still be taken off, as few as AWS takes. Then nobody can, ever."""
-
-KEY_DELETION_DAYS: Final = 30
-"""Days in which the deletion of a key can be taken back, as many as KMS allows: without its key, data are lost."""
 
 SNAPSHOTS: Final = "cluster-snapshot:awsbackup:*"
 """What AWS Backup calls its snapshots of Aurora clusters, copies included."""
@@ -156,7 +158,7 @@ class Vaults(pulumi.ComponentResource):
             f"{self._name}-{site}-key",
             description=f"Recovery points of {args.prefix}: {site}",
             enable_key_rotation=True,
-            deletion_window_in_days=KEY_DELETION_DAYS,
+            deletion_window_in_days=KEY_DELETION_WINDOW.value,
             region=args.regions[site],
             tags=self._tags(f"vaults-{site}"),
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),

@@ -118,6 +118,14 @@ MILLICORES_PER_CONTAINER: Final = Limit(
 MEMORY_MIB_PER_CONTAINER: Final = Limit(786_432, "MiB of the largest general purpose instance", _EC2_SIZES)
 REPLICAS: Final = Limit(1000, "pods: one slot's share of a balancer's targets", _ALB_QUOTAS)
 
+# Keys
+KEY_DELETION_WINDOW: Final = Limit(
+    30,
+    "days at most in which the deletion of a KMS key can be taken back",
+    "https://docs.aws.amazon.com/kms/latest/APIReference/API_ScheduleKeyDeletion.html",
+)
+"""Every key here has it: without its key, what it encrypted is lost."""
+
 # Data
 DATABASE_RETENTION_MINIMUM: Final = Limit(1, "day at least", _RDS_CLUSTER)
 DATABASE_RETENTION_MAXIMUM: Final = Limit(35, "days at most", _RDS_CLUSTER)

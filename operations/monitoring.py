@@ -21,6 +21,12 @@ NAMESPACE: Final = "monitoring"
 AGENTS_NAMESPACE: Final = "node-agents"
 """Where the parts run that read their node's files, which no restricted namespace lets them."""
 
+SCRAPE: Final = timedelta(seconds=15)
+"""Between two scrapes, and two evaluations of the rules: an outage is seen this late."""
+
+OUTAGE_HOLD: Final = timedelta(minutes=2)
+"""How long a service is down, or something else critical, before its alert fires."""
+
 
 # --- parts ---------------------------------------------------------------------------------------------------------
 

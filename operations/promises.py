@@ -18,6 +18,7 @@ from operations.environments import error_budget
 from operations.faults import Fault, show
 from operations.incidents import OBJECTIVES, Severity
 from operations.limits import RECOVERY_POINT_MINIMUM, RESTORABLE_LAG, WRITER_FAILOVER, WRITER_RECREATION
+from operations.monitoring import OUTAGE_HOLD, SCRAPE
 from operations.recovery import AT_RISK, RPO, RTO, Loss, Risk, Site, spelled
 from operations.recovery_alerts import BACKUP_PERIOD, overdue
 
@@ -158,12 +159,6 @@ class Kept:
 
 
 # --- parts ---------------------------------------------------------------------------------------------------------
-
-SCRAPE: Final = timedelta(seconds=15)
-"""Between two scrapes, and two evaluations of the rules: an outage is seen this late."""
-
-OUTAGE_HOLD: Final = timedelta(minutes=2)
-"""How long a service is down before its alert fires."""
 
 HEARTBEAT: Final = timedelta(minutes=5)
 """Between two heartbeats to the service outside, which calls when one is missing. A lost region takes Prometheus with it:

@@ -11,15 +11,13 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from components.policies import Arn, Statement, function_trust, policy_document
+from components.functions import FunctionArgs, declare, writes_log
+from components.policies import Statement, policy_document
 from operations.limits import FUNCTION_NAME_LENGTH, ROLE_NAME_LENGTH
 from operations.naming import join
-from operations.versions import LAMBDA_PYTHON
 
 SOURCE: Final = Path(__file__).with_name("handler.py")
 """All that is deployed."""
-
-ENTRY: Final = "handler.handler"
 
 TIMEOUT_SECONDS: Final = 900
 """As long as Lambda lets a call take; the two changes of the cluster take a few minutes.
@@ -76,14 +74,9 @@ class Administrator(pulumi.ComponentResource):
         self, name: str, args: AdministratorArgs, opts: pulumi.ResourceOptions | None = None
     ) -> None:
         super().__init__("quikapp:database:Administrator", name, None, opts)
-        child = pulumi.ResourceOptions(parent=self)
         ready = pulumi.ResourceOptions(parent=self, depends_on=list(args.ready))
         function_name = _function_name(args.prefix)
-        role_name = join(args.prefix, "database-administrator", limit=ROLE_NAME_LENGTH.value)
         cluster_arn = pulumi.Output.from_input(args.cluster_arn)
-
-        def tags(label: str) -> dict[str, str]:
-            return {**args.tags, "Name": label}
 
         # Made before the function, so that it is encrypted and does not keep for ever.
         log_group = aws.cloudwatch.LogGroup(
@@ -92,42 +85,29 @@ class Administrator(pulumi.ComponentResource):
             kms_key_id=args.key_arn,
             retention_in_days=args.log_retention_days,
             region=args.region,
-            tags=tags(function_name),
+            tags={**args.tags, "Name": function_name},
             opts=ready,
         )
-        role = aws.iam.Role(
+        function = declare(
             f"{name}-function",
-            name=role_name,
-            description=f"Lets the administrator of {args.cluster_identifier} sign in with IAM",
-            assume_role_policy=cluster_arn.apply(lambda arn: function_trust(Arn.parse(arn), function_name)),
-            tags=tags(role_name),
-            opts=child,
-        )
-        granted = aws.iam.RolePolicy(
-            f"{name}-function",
-            name="sign-in",
-            role=role.name,
-            policy=pulumi.Output.all(cluster_arn, log_group.arn).apply(lambda arns: permissions(*arns)),
-            opts=child,
-        )
-        function = aws.lambda_.Function(
-            f"{name}-function",
-            name=function_name,
-            description=f"Lets the administrator of {args.cluster_identifier} sign in with IAM",
-            role=role.arn,
-            runtime=f"python{LAMBDA_PYTHON}",
-            architectures=["arm64"],
-            handler=ENTRY,
-            # As text, not as a path: the state must not differ from one checkout to the next.
-            code=pulumi.AssetArchive({SOURCE.name: pulumi.StringAsset(SOURCE.read_text(encoding="utf-8"))}),
-            timeout=TIMEOUT_SECONDS,
-            memory_size=MEMORY_MIB,
-            logging_config=aws.lambda_.FunctionLoggingConfigArgs(
-                log_format="JSON", log_group=log_group.name, system_log_level="WARN"
+            FunctionArgs(
+                name=function_name,
+                role_name=join(args.prefix, "database-administrator", limit=ROLE_NAME_LENGTH.value),
+                description=f"Lets the administrator of {args.cluster_identifier} sign in with IAM",
+                role_description=f"Lets the administrator of {args.cluster_identifier} sign in with IAM",
+                beside=cluster_arn,
+                grant="sign-in",
+                permissions=pulumi.Output.all(cluster_arn, log_group.arn).apply(
+                    lambda arns: permissions(*arns)
+                ),
+                source=SOURCE,
+                timeout_seconds=TIMEOUT_SECONDS,
+                memory_mib=MEMORY_MIB,
+                log_group=log_group.name,
+                region=args.region,
+                tags=args.tags,
             ),
-            region=args.region,
-            tags=tags(function_name),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[granted]),
+            parent=self,
         )
         self.signs_in_with_iam = aws.lambda_.Invocation(
             f"{name}-signs-in-with-iam",
@@ -144,5 +124,5 @@ def permissions(cluster: str, log_group: str) -> str:
     """What the function may do, given ARNs: change this one cluster, see how far that is, and write its log."""
     return policy_document(
         Statement(actions=["rds:DescribeDBClusters", "rds:ModifyDBCluster"], resources=[cluster]),
-        Statement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[f"{log_group}:*"]),
+        writes_log(log_group),
     )

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -14,7 +15,7 @@ from components.monitoring.parts import KUBELET_PORT, PORTS, address
 from components.monitoring.rules import STATE_METRICS, Watched, rule_file
 from components.monitoring.workload import Place, Workload, config_volume, http_probe, to_api_server
 from operations import versions
-from operations.monitoring import SIZES, Part
+from operations.monitoring import SCRAPE, SIZES, Part
 
 apps = kubernetes.apps.v1
 core = kubernetes.core.v1
@@ -34,7 +35,7 @@ RELAYED: Final[Mapping[str, str]] = MappingProxyType(
 """Scrape jobs of what has no address of its own, and what that API group calls them.
 Source: https://docs.aws.amazon.com/eks/latest/userguide/view-raw-metrics.html"""
 
-SCRAPE_SECONDS: Final = 15
+SCRAPE_SECONDS: Final = SCRAPE // timedelta(seconds=1)
 """Between two scrapes, and between two evaluations of the rules."""
 
 RETENTION_SHARE: Final = 0.8

@@ -20,7 +20,7 @@ from operations.backup import Data
 from operations.environments import BUDGET_WINDOW
 from operations.incidents import OBJECTIVES
 from operations.metrics import EVERYTHING, KEY_METRICS, KeyMetric, Level, promql_duration
-from operations.monitoring import INDEX_CLEANER, LOG_SWEEP, NAMESPACE, ON_NODES, Chore, Part
+from operations.monitoring import INDEX_CLEANER, LOG_SWEEP, NAMESPACE, ON_NODES, OUTAGE_HOLD, Chore, Part
 from operations.priorities import PRIORITY_OF_LEVEL, ROUTES, Priority
 from operations.recovery import RPO, RTO
 from operations.recovery_alerts import BACKUPS, RESTORES, Figure, Lag, Told
@@ -243,7 +243,7 @@ def _spoken(span: timedelta | None) -> str:
 # --- key metrics ---------------------------------------------------------------------------------------------------
 
 HOLD: Final[Mapping[Level, timedelta]] = MappingProxyType(
-    {Level.WARNING: timedelta(minutes=5), Level.CRITICAL: timedelta(minutes=2)}
+    {Level.WARNING: timedelta(minutes=5), Level.CRITICAL: OUTAGE_HOLD}
 )
 """How long a breach lasts before the alert fires. With the two minutes of a critical one and the five of its window,
 a page is out well before the response time of the mildest incident that someone is paged for."""

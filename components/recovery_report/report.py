@@ -11,32 +11,31 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
+from components.functions import FunctionArgs, declare, writes_log
 from components.policies import (
     Arn,
     Statement,
-    function_trust,
     log_key_policy,
     policy_document,
     trust_policy,
 )
 from operations.backup import Data
-from operations.limits import FUNCTION_NAME_LENGTH, ROLE_NAME_LENGTH, SCHEDULE_NAME_LENGTH
+from operations.limits import (
+    FUNCTION_NAME_LENGTH,
+    KEY_DELETION_WINDOW,
+    ROLE_NAME_LENGTH,
+    SCHEDULE_NAME_LENGTH,
+)
 from operations.naming import join
 from operations.recovery_alerts import NAMESPACE, PUBLISHED
-from operations.versions import LAMBDA_PYTHON
 
 SOURCE: Final = Path(__file__).with_name("handler.py")
 """All that is deployed."""
-
-ENTRY: Final = "handler.handler"
 
 TIMEOUT_SECONDS: Final = 300
 """A run takes seconds; this is for one in which a region does not answer."""
 
 MEMORY_MIB: Final = 256
-
-KEY_DELETION_DAYS: Final = 30
-"""Days in which the deletion of the key can be taken back, as many as KMS allows: without its key, the log is lost."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +123,7 @@ class RecoveryReport(pulumi.ComponentResource):
             f"{self._name}-key",
             description=f"Log of {self._function_name}",
             enable_key_rotation=True,
-            deletion_window_in_days=KEY_DELETION_DAYS,
+            deletion_window_in_days=KEY_DELETION_WINDOW.value,
             region=args.region,
             tags=self._tags(),
             opts=self._child,
@@ -148,48 +147,29 @@ class RecoveryReport(pulumi.ComponentResource):
 
     def _function(self, log_group: aws.cloudwatch.LogGroup) -> aws.lambda_.Function:
         args = self._args
-        role_name = join(args.prefix, "recovery-report", limit=ROLE_NAME_LENGTH.value)
-        role = aws.iam.Role(
+        return declare(
             f"{self._name}-function",
-            name=role_name,
-            description="Reads backups, restore tests and copies, and publishes their age",
-            # The function has the name that it will have: its ARN cannot stand here before the role does.
-            assume_role_policy=log_group.arn.apply(
-                lambda arn: function_trust(Arn.parse(arn), self._function_name)
+            FunctionArgs(
+                name=self._function_name,
+                role_name=join(args.prefix, "recovery-report", limit=ROLE_NAME_LENGTH.value),
+                description="How old backups, copies and restore tests are",
+                role_description="Reads backups, restore tests and copies, and publishes their age",
+                beside=log_group.arn,
+                grant="report",
+                permissions=pulumi.Output.all(
+                    log_group.arn,
+                    pulumi.Output.all(*(vault.arn for vault in args.vaults)),
+                    pulumi.Output.all(*(copy.arn for copy in args.copies)),
+                ).apply(lambda made: permissions(made[0], vaults=made[1], copies=made[2])),
+                source=SOURCE,
+                timeout_seconds=TIMEOUT_SECONDS,
+                memory_mib=MEMORY_MIB,
+                concurrency=1,
+                log_group=log_group.name,
+                region=args.region,
+                tags=args.tags,
             ),
-            tags={**args.tags, "Name": role_name},
-            opts=self._child,
-        )
-        granted = aws.iam.RolePolicy(
-            f"{self._name}-function",
-            name="report",
-            role=role.name,
-            policy=pulumi.Output.all(
-                log_group.arn,
-                pulumi.Output.all(*(vault.arn for vault in args.vaults)),
-                pulumi.Output.all(*(copy.arn for copy in args.copies)),
-            ).apply(lambda made: permissions(made[0], vaults=made[1], copies=made[2])),
-            opts=self._child,
-        )
-        return aws.lambda_.Function(
-            f"{self._name}-function",
-            name=self._function_name,
-            description="How old backups, copies and restore tests are",
-            role=role.arn,
-            runtime=f"python{LAMBDA_PYTHON}",
-            architectures=["arm64"],
-            handler=ENTRY,
-            # As text, not as a path: the state must not differ from one checkout to the next.
-            code=pulumi.AssetArchive({SOURCE.name: pulumi.StringAsset(SOURCE.read_text(encoding="utf-8"))}),
-            timeout=TIMEOUT_SECONDS,
-            memory_size=MEMORY_MIB,
-            reserved_concurrent_executions=1,
-            logging_config=aws.lambda_.FunctionLoggingConfigArgs(
-                log_format="JSON", log_group=log_group.name, system_log_level="WARN"
-            ),
-            region=args.region,
-            tags=self._tags(),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[granted]),
+            parent=self,
         )
 
     def _schedule(self, function: aws.lambda_.Function) -> None:
@@ -256,7 +236,7 @@ def permissions(log_group: str, *, vaults: Sequence[str], copies: Sequence[str])
     Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbackup.html
     """
     statements = [
-        Statement(actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[f"{log_group}:*"]),
+        writes_log(log_group),
         Statement(
             actions=["cloudwatch:PutMetricData"],
             resources=["*"],
