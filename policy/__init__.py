@@ -1,0 +1,1 @@
+"""Guardrails: a CrossGuard policy pack whose rules are plain functions over recorded resources."""
