@@ -155,7 +155,7 @@ class Engine:
             "PATH": f"{self.directory / 'engine' / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PULUMI_HOME": str(self.directory / "engine" / "home"),
             PERSONS_HOME: str(persons_home),
-            "PULUMI_BACKEND_URL": self.state.as_uri(),
+            "PULUMI_BACKEND_URL": backend_url(self.state),
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
@@ -208,6 +208,16 @@ def clear_dead_update(directory: Path) -> None:
         if holder and _runs(holder, engine):
             _end(holder, engine)
         lock.unlink(missing_ok=True)
+
+
+def backend_url(state: Path) -> str:
+    """The address of a local file backend.
+
+    Its files come whole or not at all, by a rename; the attributes that the engine would lay beside each of them do not, and
+    where a killed engine leaves such a file empty, nothing can read the state any more: it is told to write none.
+    Source: https://pkg.go.dev/gocloud.dev/blob/fileblob#URLOpener
+    """
+    return f"{state.as_uri()}?metadata=skip"
 
 
 def checkpoint_of(state: Path, project: str, stack: str) -> Path:

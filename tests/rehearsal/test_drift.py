@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from operations.drift import Cause, Drift
-from rehearsal.engine import LEFT_OUT_PREFIXES
+from rehearsal.engine import LEFT_OUT_PREFIXES, backend_url
 from rehearsal.kubernetes_api import KubernetesApi
 from tests.rehearsal.conftest import REPOSITORY, Desk, clear, lay
 
@@ -41,7 +41,7 @@ def look(desk: Desk, *arguments: str) -> subprocess.CompletedProcess[str]:
             **kept,
             "PATH": f"{home / 'engine' / 'bin'}{os.pathsep}{kept['PATH']}",
             "PULUMI_HOME": str(home / "engine" / "home"),
-            "PULUMI_BACKEND_URL": (home / "state").as_uri(),
+            "PULUMI_BACKEND_URL": backend_url(home / "state"),
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(home / "passphrase"),
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_K8S_UPSERT_EXISTING_OBJECTS": "true",

@@ -22,6 +22,7 @@ from pulumi import automation as auto
 from pulumi.automation import CommandError
 
 from rehearsal.control_plane import ControlPlane, Nodes
+from rehearsal.engine import backend_url
 from rehearsal.providers.kube_client import Access, ApiServer
 from rehearsal.toolchain import ToolSet, ensure
 
@@ -50,7 +51,7 @@ class Bench:
         return {
             "PATH": f"{self.pulumi.parent}{os.pathsep}{os.environ['PATH']}",
             "PULUMI_HOME": str(self.directory / "home"),
-            "PULUMI_BACKEND_URL": (self.directory / "state").as_uri(),
+            "PULUMI_BACKEND_URL": backend_url(self.directory / "state"),
             "PULUMI_CONFIG_PASSPHRASE": "bench",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
@@ -388,6 +389,7 @@ def test_a_resource_made_just_before_the_engine_was_killed_is_adopted(bench: Ben
         textwrap.dedent(f"""
         from pathlib import Path
         from rehearsal.control_plane import ControlPlane, Nodes
+from rehearsal.engine import backend_url
         from tests.rehearsal.test_kubernetes_provider import Bench, deployment, namespace
 
         plane = ControlPlane(Path({str(bench.directory / "cluster")!r}), {{}}, Nodes(region="", zones=[]))

@@ -14,6 +14,7 @@ import pulumi_aws as aws
 import pytest
 from pulumi import automation as auto
 
+from rehearsal.engine import backend_url
 from rehearsal.toolchain import ToolSet, ensure
 
 pytestmark = [
@@ -46,7 +47,7 @@ class Bench:
                 pulumi_home=str(self.folder / "home"),
                 env_vars={
                     "PATH": f"{self.folder / 'bin'}{os.pathsep}{os.environ['PATH']}",
-                    "PULUMI_BACKEND_URL": (self.folder / "state").as_uri(),
+                    "PULUMI_BACKEND_URL": backend_url(self.folder / "state"),
                     "PULUMI_CONFIG_PASSPHRASE": "bench",
                     "PULUMI_SKIP_UPDATE_CHECK": "true",
                     "REHEARSAL_WORLD": str(self.folder / "world.json"),

@@ -52,6 +52,13 @@ def _token(resource: dict[str, Any]) -> str:
 
 
 class TestAStackThatIsUp:
+    def test_keeps_a_state_of_which_every_file_is_whole_or_not_there(
+        self, up: tuple[Desk, str], stack: str
+    ) -> None:
+        desk, _ = up
+        state = desk.home(stack) / "state"
+        assert {path.suffix for path in state.rglob("*") if path.is_file()} <= {".json", ".bak", ".yaml"}
+
     def test_shows_its_preview_its_result_and_its_outputs(self, up: tuple[Desk, str], stack: str) -> None:
         _, printed = up
         assert f"Preview of {stack}" in printed
@@ -195,7 +202,9 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, 
         clear(desk)
 
 
-@pytest.mark.parametrize("resources", [1, 20, 100, 180, 240])
+@pytest.mark.parametrize(
+    "resources", [20, 180, *(pytest.param(number, marks=pytest.mark.long) for number in (1, 100, 240))]
+)
 def test_killed_in_the_middle_the_next_up_completes_to_the_same_end(
     desk: Desk, resources: int, undisturbed: dict[str, Any]
 ) -> None:

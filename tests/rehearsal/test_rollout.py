@@ -19,7 +19,7 @@ import pytest
 import yaml
 
 from operations.slots import Slot
-from rehearsal.engine import LEFT_OUT_PREFIXES
+from rehearsal.engine import LEFT_OUT_PREFIXES, backend_url
 from tests.rehearsal.conftest import Desk, clear, lay
 from tests.rehearsal.told_prometheus import FAILING, GOOD, Told, told_prometheus
 
@@ -76,7 +76,7 @@ class Stage:
             **kept,
             "PATH": f"{home / 'engine' / 'bin'}{os.pathsep}{kept['PATH']}",
             "PULUMI_HOME": str(home / "engine" / "home"),
-            "PULUMI_BACKEND_URL": (home / "state").as_uri(),
+            "PULUMI_BACKEND_URL": backend_url(home / "state"),
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(home / "passphrase"),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",

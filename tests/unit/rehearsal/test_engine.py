@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rehearsal.engine import Engine, clear_dead_update, only_one, plugins
+from rehearsal.engine import Engine, backend_url, clear_dead_update, only_one, plugins
 from rehearsal.errors import RehearsalError
 
 
@@ -41,7 +41,7 @@ def test_nothing_leads_to_a_real_account(engine: Engine) -> None:
     assert "AWS_SECRET_ACCESS_KEY" not in os.environ
     assert "KUBECONFIG" not in os.environ
     assert "PULUMI_ACCESS_TOKEN" not in os.environ
-    assert os.environ["PULUMI_BACKEND_URL"] == engine.state.as_uri()
+    assert os.environ["PULUMI_BACKEND_URL"] == backend_url(engine.state)
 
 
 def test_every_sdk_has_its_plugin_in_the_engines_own_folder(engine: Engine) -> None:
