@@ -11,6 +11,9 @@ UV_VERSION := 0.13.9  # renovate: datasource=pypi depName=uv
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --locked
 
+# A file is one process's, so that what it sets up is set up once; those that take longest come first.
+ON_ALL_CORES := --numprocesses auto --dist loadfile --no-loadscope-reorder
+
 .PHONY: help
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,7 +45,7 @@ check: setup ## Format, lint, types and layers
 .PHONY: test
 test: check ## Everything CI runs: the checks, then every test
 	@$(RUN) rehearse tools
-	$(RUN) pytest
+	$(RUN) pytest $(ON_ALL_CORES) tests/rehearsal tests/monitoring tests/rules tests/delivery tests/unit
 
 .PHONY: unit
 unit: setup ## Only the tests that need no tool: seconds
@@ -55,6 +58,14 @@ canaries: setup ## The long tests: whole rollouts with every fault, killed and r
 .PHONY: bench
 bench: setup ## Measure previews, scaling, memory and the control plane's start
 	@$(RUN) python -m tests.bench
+
+.PHONY: generate
+generate: setup ## Write what is made from the code: the schemas, and the tables of environments and settings
+	@$(RUN) python -m reference.generate
+
+.PHONY: site
+site: setup ## Build the site of docs/ into dist/site
+	@NO_MKDOCS_2_WARNING=1 $(RUN) mkdocs build --strict
 
 .PHONY: fix
 fix: setup ## Format and mend what the linter can

@@ -66,7 +66,7 @@ _MESSAGES: Final = MappingProxyType(
         "frozen_set_type": "allowed is a list",
         "mapping_type": "allowed is a map",
         "model_type": "allowed is a map",
-        "json_invalid": "allowed is a map",
+        "json_invalid": "allowed is a {form}",
     }
 )
 """Pydantic's kinds of error in the words of this house."""
@@ -142,13 +142,16 @@ def parse_state(stack: str, config: Mapping[str, str]) -> tuple[str, StateFacts]
     return region, facts
 
 
-def parse(stack: str, config: Mapping[str, str], secret_keys: Set[str]) -> EnvironmentFacts:
+def parse(
+    stack: str, config: Mapping[str, str], secret_keys: Set[str], *, complete: bool = True
+) -> EnvironmentFacts:
     """Return the facts that a stack's configuration states.
 
     Args:
         stack: the stack's name, which is the environment's.
         config: all configuration by full key; objects as JSON, the way Pulumi hands them over.
         secret_keys: the keys whose values are encrypted in the stack file.
+        complete: whether each secret that is taken has to be there; whoever only reads facts needs none.
 
     Raises:
         SettingsError: with every fault that can be seen at once. No value of a secret is in it.
@@ -176,7 +179,9 @@ def parse(stack: str, config: Mapping[str, str], secret_keys: Set[str]) -> Envir
             known[name] = field.get_default()
     groups = [key.removeprefix(FACTS) for key in KEYS.values() if key != REGION]
     faults.extend(_unknown_keys(config, FACTS, groups))
-    faults.extend(_secret_faults(config, secret_keys, known.get("services"), known.get("monitoring")))
+    faults.extend(
+        _secret_faults(config, secret_keys, known.get("services"), known.get("monitoring"), complete=complete)
+    )
     faults.extend(breaches(known))
     if faults:
         raise SettingsError(stack, sorted(faults, key=_place))
@@ -201,6 +206,8 @@ def _secret_faults(
     secret_keys: Set[str],
     services: Mapping[str, Service] | None,
     monitoring: Monitoring | None,
+    *,
+    complete: bool,
 ) -> Iterator[Fault]:
     present = {key.removeprefix(SECRETS) for key in config if key.startswith(SECRETS)}
     for name in present:
@@ -215,7 +222,7 @@ def _secret_faults(
         users |= dict.fromkeys(service.secrets, f"the service {service_name}")
     for name in present - users.keys():
         yield Fault(f"{SECRETS}{_name(name)}", f"is named by nobody{_near(name, sorted(users))}")
-    for name in users.keys() - present:
+    for name in users.keys() - present if complete else ():
         yield Fault(
             f"{SECRETS}{name}",
             f"is missing; {users[name]} takes it: `pulumi config set --secret {SECRETS}{name}`",
@@ -246,19 +253,21 @@ def _fault(key: str, annotation: object, error: Mapping[str, Any]) -> Fault:
     where = key + "".join(f"[{step}]" if isinstance(step, int) else f".{_name(step)}" for step in path)
     kind = error["type"]
     given: object = error["input"]
+    if isinstance(given, bytes):  # the text that was to be JSON
+        given = given.decode(errors="replace")
     shown = show(given)
     if kind == "extra_forbidden":
         return Fault(
             where, f"is no known key{_near(str(path[-1]), _fields(annotation, path[:-1]))}", show(given)
         )
-    message = _message(error)
+    message = _message(error, annotation)
     # A whole group says nothing to the point, and its message names the values that matter.
     tells = kind != "missing" and not (kind == "value_error" and isinstance(given, dict))
     return Fault(where, message, shown if tells else None)
 
 
-def _message(error: Mapping[str, Any]) -> str:
-    context = error.get("ctx", {})
+def _message(error: Mapping[str, Any], annotation: object) -> str:
+    context = {**error.get("ctx", {}), "form": "list" if get_origin(annotation) is tuple else "map"}
     if error["type"] == "enum":
         # Pydantic writes "'a', 'b' or 'c'".
         choices = re.findall(r"'([^']*)'", str(context["expected"]))
@@ -288,8 +297,9 @@ def _fields(annotation: object, path: Sequence[int | str]) -> list[str]:
     """Return the names that stack files use for the fields of the model at a path below a type."""
     model = _model(annotation)
     if model is None:
-        # A map or a list: every entry is of the same type, its last argument that holds a model.
-        return _fields(get_args(annotation)[-1], path[1:])
+        # A map or a list: every entry is of the same type, its last argument; a list's ends in an ellipsis.
+        entry = next(part for part in reversed(get_args(annotation)) if part is not Ellipsis)
+        return _fields(entry, path[1:])
     if not path:
         return [field.alias or name for name, field in model.model_fields.items()]
     chosen = next(f for name, f in model.model_fields.items() if (f.alias or name) == path[0])

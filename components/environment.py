@@ -9,6 +9,7 @@ from typing import Final, cast
 
 import pulumi
 
+from components.change_record import ChangeRecord, ChangeRecordArgs
 from components.cluster import Cluster, ClusterArgs
 from components.database import Database, DatabaseArgs, Provisioned, RecoverySiteArgs, Serverless
 from components.monitoring.cloudwatch import DatabaseCluster
@@ -24,7 +25,7 @@ from components.traffic import Dns, ExistingCertificate, HostedZone, Route, Traf
 from components.vaults import Source, Vaults, VaultsArgs
 from operations import promises, versions
 from operations.backup import Data
-from operations.environments import BUDGET_WINDOW
+from operations.environments import BUDGET_WINDOW, Gate
 from operations.facts import EnvironmentFacts, Recovery
 from operations.monitoring import NAMESPACE, Part
 from operations.naming import APPLICATION
@@ -60,8 +61,11 @@ class Environment(pulumi.ComponentResource):
     """What a person or a pipeline needs of it, by the name of the stack output."""
 
     def __init__(self, name: str, args: EnvironmentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
-        super().__init__("quikapp:environment:Environment", name, None, opts)
         facts = args.facts
+        bounded = pulumi.ResourceOptions(transformations=_bounding(facts.environment.permissions_boundary))
+        super().__init__(
+            "quikapp:environment:Environment", name, None, pulumi.ResourceOptions.merge(opts, bounded)
+        )
         child = pulumi.ResourceOptions(parent=self)
         prefix = f"{APPLICATION}-{facts.name}"
         protect = facts.cluster.deletion_protection
@@ -173,6 +177,11 @@ class Environment(pulumi.ComponentResource):
         on_cluster = pulumi.ResourceOptions(parent=self, providers=[cluster.provider])
         # Pods come after the nodes' pool, and above all leave before it: nothing is drained that has nowhere to go.
         on_nodes = pulumi.ResourceOptions(parent=self, providers=[cluster.provider], depends_on=[cluster])
+        # A version comes after the record of the change request that brings it.
+        approved = _change_record(name, facts, child) if facts.environment.gate is Gate.CAB else None
+        in_slots = pulumi.ResourceOptions.merge(
+            on_nodes, pulumi.ResourceOptions(depends_on=[approved] if approved else [])
+        )
         slots = {
             slot: Slot(
                 f"{name}-{slot}",
@@ -180,6 +189,7 @@ class Environment(pulumi.ComponentResource):
                     slot=slot,
                     namespace=slot.namespace,
                     version=facts.release.of(slot).version,
+                    change_request=facts.change_of(slot),
                     capacity=facts.release.capacity_of(slot),
                     services=facts.services,
                     replicas=facts.sizing.replicas,
@@ -206,7 +216,7 @@ class Environment(pulumi.ComponentResource):
                     region=facts.region,
                     tags=facts.tags,
                 ),
-                opts=on_nodes,
+                opts=in_slots,
             )
             for slot in SlotName
         }
@@ -293,9 +303,13 @@ class Environment(pulumi.ComponentResource):
                     "weight": facts.release.weights.of(slot),
                     "capacity": facts.release.capacity_of(slot),
                     "namespace": component.namespace,
+                    **({} if (change := facts.change_of(slot)) is None else {"changeRequest": change}),
                 }
                 for slot, component in slots.items()
             },
+            "release": facts.release.model_dump(mode="json", by_alias=True, exclude_none=True),
+            "changeRequest": facts.changes[-1].request if facts.changes else "none",
+            "changes": [change.model_dump(mode="json", by_alias=True) for change in facts.changes],
             "listenerRules": traffic.listener_rules,
             "sla": _percent(facts),
             "errorBudget": _budget(facts),
@@ -303,6 +317,36 @@ class Environment(pulumi.ComponentResource):
             "recovery": promises.summary(facts.declared),
         }
         self.register_outputs(self.outputs)
+
+
+def _change_record(name: str, facts: EnvironmentFacts, opts: pulumi.ResourceOptions) -> ChangeRecord:
+    return ChangeRecord(
+        f"{name}-change-record",
+        ChangeRecordArgs(
+            application=APPLICATION,
+            environment=facts.name,
+            prefix=f"{APPLICATION}-{facts.name}",
+            changes=facts.changes,
+            region=facts.region,
+            log_retention_days=facts.retention.logs_days,
+            protect=facts.cluster.deletion_protection,
+            tags=facts.tags,
+        ),
+        opts=opts,
+    )
+
+
+def _bounding(boundary: str | None) -> list[pulumi.ResourceTransformation]:
+    """What gives every role its boundary, in whichever component it is, so that none can be forgotten."""
+
+    def bound(args: pulumi.ResourceTransformationArgs) -> pulumi.ResourceTransformationResult | None:
+        if args.type_ != "aws:iam/role:Role":
+            return None
+        return pulumi.ResourceTransformationResult(
+            {**args.props, "permissions_boundary": boundary}, args.opts
+        )
+
+    return [] if boundary is None else [bound]
 
 
 def _size(facts: EnvironmentFacts) -> Provisioned | Serverless:

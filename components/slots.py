@@ -35,6 +35,15 @@ AUTOSCALING_HEADROOM: Final = 0.10
 """How far below the CPU warning the autoscaler aims, as a ratio: it acts on a deviation of a tenth, here at 66 %,
 so growth comes before the warning and a warning means that scaling does not keep up."""
 
+CHANGE_CAUSE: Final = "kubernetes.io/change-cause"
+"""The annotation of a Deployment that `kubectl rollout history` shows.
+
+Source: https://kubernetes.io/docs/reference/labels-annotations-taints/#change-cause
+"""
+
+CHANGE_TAG: Final = "ChangeRequest"
+"""The tag of a slot's resources on AWS that says the same."""
+
 SCALE_DOWN_WINDOW_SECONDS: Final = 300
 """Replicas are given back when none was needed for this long."""
 
@@ -107,6 +116,8 @@ class SlotArgs:
     namespace: str
     version: str
     """Tag of every image."""
+    change_request: str | None = None
+    """The approved change that brought the version, where a deployment takes one."""
     capacity: SlotCapacity
     services: Mapping[str, Service]
     replicas: Replicas
@@ -273,6 +284,10 @@ class Workload(pulumi.ComponentResource):
             annotations=annotations,
         )
 
+    def _tags(self, label: str) -> dict[str, str]:
+        change = self._args.change_request
+        return {**self._args.tags, "Name": label, **({} if change is None else {CHANGE_TAG: change})}
+
     def _traffic(self) -> networking.NetworkPolicySpecArgs:
         """Requests and scrapes in; out to what the service uses."""
         args, uses = self._args, self._service.uses
@@ -325,7 +340,7 @@ class Workload(pulumi.ComponentResource):
                     cluster, namespace=args.namespace, service_account=self._service_name
                 )
             ),
-            tags={**args.tags, "Name": role_name},
+            tags=self._tags(role_name),
             opts=self._child,
         )
         grants = aws.iam.RolePolicy(
@@ -342,7 +357,7 @@ class Workload(pulumi.ComponentResource):
             service_account=self._service_name,
             role_arn=role.arn,
             region=args.region,
-            tags={**args.tags, "Name": role_name},
+            tags=self._tags(role_name),
             opts=self._child,
         )
         return [grants, association]
@@ -475,10 +490,14 @@ class Workload(pulumi.ComponentResource):
 
     def _deployment(self, after: Sequence[pulumi.Resource], secret: core.Secret | None) -> apps.Deployment:
         args = self._args
+        # The autoscaler's controller owns `replicas` once it has set it; a slot that turns cold takes it back.
+        annotations = {"pulumi.com/patchForce": "true"}
+        if args.change_request is not None:
+            # Of the Deployment and not of its pods: another change request alone starts none anew.
+            annotations[CHANGE_CAUSE] = args.change_request
         return apps.Deployment(
             f"{self._name}-deployment",
-            # The autoscaler's controller owns `replicas` once it has set it; a slot that turns cold takes it back.
-            metadata=self._metadata({"pulumi.com/patchForce": "true"}),
+            metadata=self._metadata(annotations),
             spec=apps.DeploymentSpecArgs(
                 replicas=0 if args.capacity is SlotCapacity.COLD else None,
                 revision_history_limit=3,

@@ -82,6 +82,8 @@ class StateBucketArgs:
     """AWS region, such as `eu-west-1`."""
     replication_role_arn: pulumi.Input[str]
     """Role with which S3 copies from the one bucket to the other."""
+    after: Sequence[pulumi.Resource]
+    """See `StateBackendArgs.after`."""
     tags: Mapping[str, str]
 
 
@@ -109,7 +111,7 @@ class StateBucket(pulumi.ComponentResource):
             policy=_bucket_key_policy(facts, args.region),
             region=args.region,
             tags={**args.tags, "Name": name},
-            opts=pulumi.ResourceOptions(parent=self, protect=True),
+            opts=pulumi.ResourceOptions(parent=self, protect=True, depends_on=args.after),
         )
         self.kms_key_arn = key.arn
         self.bucket = aws.s3.Bucket(
@@ -146,7 +148,7 @@ class StateBucket(pulumi.ComponentResource):
                 lambda arns: _bucket_policy(facts, bucket_arn=arns[0], replication_role_arn=arns[1])
             ),
             region=args.region,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[owned]),
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[owned, *args.after]),
         )
         aws.s3.BucketServerSideEncryptionConfiguration(
             f"{name}-encryption",
@@ -236,6 +238,8 @@ class StateBackendArgs:
     facts: StateFacts
     region: str
     """AWS region of the bucket that is written to, such as `eu-west-1`."""
+    after: Sequence[pulumi.Resource] = ()
+    """What makes some of the principals: AWS takes none in a policy that is not there."""
     tags: Mapping[str, str]
 
 
@@ -288,7 +292,11 @@ class StateBackend(pulumi.ComponentResource):
         return StateBucket(
             name,
             StateBucketArgs(
-                facts=self._args.facts, region=region, replication_role_arn=role.arn, tags=self._args.tags
+                facts=self._args.facts,
+                region=region,
+                replication_role_arn=role.arn,
+                after=self._args.after,
+                tags=self._args.tags,
             ),
             opts=self._child,
         )
@@ -360,7 +368,7 @@ class StateBackend(pulumi.ComponentResource):
         facts, name = self._args.facts, f"{self._name}-secrets"
         policy = _secrets_key_policy(facts)
         tags = {**self._args.tags, "Name": name}
-        protected = pulumi.ResourceOptions(parent=self, protect=True)
+        protected = pulumi.ResourceOptions(parent=self, protect=True, depends_on=self._args.after)
         key = aws.kms.Key(
             f"{name}-key",
             description="Secrets of Pulumi's stacks",
@@ -450,13 +458,17 @@ def _bucket_policy(facts: StateFacts, *, bucket_arn: str, replication_role_arn: 
         _allow(facts.roles, ["s3:ListBucket"], [bucket_arn]),
         _allow(facts.roles, _READ, keys(META_KEY)),
     ]
-    for stack, access in facts.stacks.items():
-        its = keys(*stack_keys(stack))
+    for stack in facts.stacks:
+        its, updaters, readers = keys(*stack_keys(stack)), facts.updaters(stack), facts.readers(stack)
+        # The state says which version the stack runs; its secrets in there stay encrypted to whoever has not their key.
+        (state, *past), followers = its, facts.followers(stack)
         statements += [
-            _deny(_ANY_READ, its, unless=[*everywhere, *access.updates, *access.reads]),
-            _deny(_ANY_WRITE, its, unless=[*everywhere, *access.updates]),
-            _allow(access.updates, [*_READ, *_WRITE], its),
-            *([_allow(access.reads, _READ, its)] if access.reads else []),
+            _deny(_ANY_READ, [state], unless=[*everywhere, *updaters, *readers, *followers]),
+            _deny(_ANY_READ, past, unless=[*everywhere, *updaters, *readers]),
+            _deny(_ANY_WRITE, its, unless=[*everywhere, *updaters]),
+            _allow(updaters, [*_READ, *_WRITE], its),
+            *([_allow(readers, _READ, its)] if readers else []),
+            *([_allow(followers, _READ, [state])] if followers else []),
         ]
     return policy_document(*statements)
 
@@ -497,13 +509,13 @@ def _secrets_key_policy(facts: StateFacts) -> str:
             conditions={"StringNotEquals": {context: list(facts.stacks)}},
         ),
     ]
-    for stack, access in facts.stacks.items():
+    for stack in facts.stacks:
         of_stack = {"StringEquals": {context: stack}}
-        users = (*access.updates, *access.reads)
+        updaters, readers = facts.updaters(stack), facts.readers(stack)
         statements += [
-            _deny(_KEY_USE, ["*"], unless=[*facts.administrators, *users], conditions=of_stack),
+            _deny(_KEY_USE, ["*"], unless=[*facts.administrators, *updaters, *readers], conditions=of_stack),
             Statement(
-                principals={"AWS": list(access.updates)},
+                principals={"AWS": list(updaters)},
                 actions=["kms:Decrypt", "kms:Encrypt"],
                 resources=["*"],
                 conditions=of_stack,
@@ -511,13 +523,13 @@ def _secrets_key_policy(facts: StateFacts) -> str:
             *(
                 [
                     Statement(
-                        principals={"AWS": list(access.reads)},
+                        principals={"AWS": list(readers)},
                         actions=["kms:Decrypt"],
                         resources=["*"],
                         conditions=of_stack,
                     )
                 ]
-                if access.reads
+                if readers
                 else []
             ),
         ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from enum import Enum
 from pathlib import Path
@@ -12,16 +11,15 @@ import typer
 from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
-from typer.exceptions import TyperException
 
+from delivery.command import run
 from delivery.errors import DeliveryError
-from delivery.github import GitHubIssues, Issues
+from delivery.github import GitHub, GitHubIssues, Issues
 from delivery.preview import look
 from operations.drift import Drift, actions, markdown, summary
 from operations.environments import EnvironmentName
 
 QUIET: Final = 0
-FAILED: Final = 1
 DRIFT: Final = 2
 
 
@@ -84,7 +82,7 @@ def report(
         found = Drift.model_validate_json(file.read_bytes())
     except ValidationError as error:
         raise DeliveryError(f"{file} is not what `drift --json` prints") from error
-    settle(found, _issues())
+    settle(found, GitHubIssues(GitHub.of_this_run()))
 
 
 def settle(found: Drift, issues: Issues) -> None:
@@ -98,17 +96,6 @@ def settle(found: Drift, issues: Issues) -> None:
         issues.do(action)
     said = ", ".join(type(action).__name__.lower() for action in done) or "no change"
     sys.stdout.write(f"{summary(found)} Issue '{found.title}': {said}.\n")
-
-
-def _issues() -> Issues:
-    missing = [name for name in ("GITHUB_TOKEN", "GITHUB_REPOSITORY") if not os.environ.get(name)]
-    if missing:
-        raise DeliveryError(f"{' and '.join(missing)} must be set: GitHub is asked in its name")
-    return GitHubIssues(
-        os.environ["GITHUB_REPOSITORY"],
-        os.environ["GITHUB_TOKEN"],
-        os.environ.get("GITHUB_API_URL", GitHubIssues.api),
-    )
 
 
 def _show(found: Drift, form: Form) -> None:
@@ -139,16 +126,4 @@ def _table(found: Drift) -> Table:
 
 def main() -> None:
     """Run the command line. Exit code 2 is drift and nothing else: a wrong command line is 1, like all that fails."""
-    try:
-        sys.exit(app(standalone_mode=False))
-    except TyperException as error:
-        _complain(str(error))
-    except DeliveryError as error:
-        _complain(str(error))
-    except (KeyboardInterrupt, typer.Abort):
-        _complain("interrupted: nothing was changed")
-    sys.exit(FAILED)
-
-
-def _complain(message: str) -> None:
-    Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {message}", markup=False)
+    run(app)

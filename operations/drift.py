@@ -11,13 +11,13 @@ from enum import StrEnum, unique
 from typing import Final
 
 from operations.environments import EnvironmentName
+from operations.markdown import code
 from operations.model import Model
 
 SHOWN_DIFFERENCES: Final = 60
 SHOWN_PROPERTIES: Final = 5
-SHOWN_CHARACTERS: Final = 100
-"""Of a report that a person reads: rows, properties of a row, and characters of a name. What is beyond is counted or cut,
-so that any report fits an issue (`ISSUE_LENGTH`)."""
+"""Of a report that a person reads: rows, and properties of a row. What is beyond is counted, so that any report fits an
+issue (`ISSUE_LENGTH`)."""
 
 
 @unique
@@ -128,7 +128,7 @@ def markdown(drift: Drift) -> str:
     if drift.is_quiet:
         return f"{summary(drift)}\n"
     rows = [
-        f"| {difference.operation} | {_code(difference.type)} | {_code(difference.name)} "
+        f"| {difference.operation} | {code(difference.type)} | {code(difference.name)} "
         f"| {_listed(difference.properties)} | {difference.cause} |"
         for difference in drift.differences[:SHOWN_DIFFERENCES]
     ]
@@ -151,11 +151,5 @@ def markdown(drift: Drift) -> str:
 
 def _listed(properties: Sequence[str]) -> str:
     more = len(properties) - SHOWN_PROPERTIES
-    shown = ", ".join(_code(path) for path in properties[:SHOWN_PROPERTIES])
+    shown = ", ".join(code(path) for path in properties[:SHOWN_PROPERTIES])
     return f"{shown} and {more} more" if more > 0 else shown
-
-
-def _code(text: str) -> str:
-    """Text that neither ends the cell of a table nor calls anybody."""
-    plain = "".join(character if character.isprintable() else "?" for character in text[:SHOWN_CHARACTERS])
-    return f"`{plain.replace('`', '?').replace('|', '¦')}`"

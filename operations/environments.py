@@ -10,6 +10,9 @@ from typing import Final
 BUDGET_WINDOW: Final = timedelta(days=30)
 """The span over which an error budget is spent."""
 
+RESILIENT_SLA: Final = 99.9
+"""From this SLA on, in percent, a whole zone may fail without an outage: three zones, each with its own way out."""
+
 
 @unique
 class EnvironmentName(StrEnum):

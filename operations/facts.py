@@ -10,7 +10,7 @@ from datetime import timedelta
 from inspect import signature
 from ipaddress import IPv4Network
 from itertools import combinations
-from typing import Annotated, Final, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -21,10 +21,12 @@ from pydantic import (
     model_validator,
 )
 
+from operations import changes as change_requests
 from operations import promises
 from operations.backup import Data, retention_days
-from operations.environments import BUDGET_WINDOW, PAGE, EnvironmentName, Gate, error_budget
+from operations.environments import BUDGET_WINDOW, PAGE, RESILIENT_SLA, EnvironmentName, Gate, error_budget
 from operations.faults import Fault, show
+from operations.guardrails import LARGEST_ACCESS_PREFIX
 from operations.limits import (
     API_ACCESS_CIDRS,
     ARN_LENGTH,
@@ -52,7 +54,7 @@ from operations.limits import (
     VPC_LARGEST_PREFIX,
 )
 from operations.listener_rules import CLOSED_PATHS
-from operations.model import Model, matching
+from operations.model import Constraint, Model, matching
 from operations.monitoring import Monitoring, TraceStorage
 from operations.naming import APPLICATION
 from operations.recovery import Risk, Site
@@ -61,9 +63,6 @@ from operations.retention import BucketPlan, LockMode, VaultPlan, files_plan, va
 from operations.services import Name, Replicas, Service
 from operations.slo import LONGEST_WINDOW
 from operations.slots import WHOLE, Slot
-
-RESILIENT_SLA: Final = 99.9
-"""From this SLA on, in percent, a whole zone may fail without an outage: three zones, each with its own way out."""
 
 RESILIENT_ZONES: Final = 3
 """Zones that a resilient environment spans at least, so that two remain when one fails."""
@@ -100,9 +99,6 @@ PRIVATE_RANGES: Final = (
 )
 """RFC 1918."""
 
-LARGEST_ACCESS_PREFIX: Final = 16
-"""The largest range that may reach the cluster's API: an organization's own, not a provider's."""
-
 POD_SHARE: Final = 4
 """Pods take at most a quarter of the VPC's addresses; nodes reserve them in blocks, and the rest is subnets' slack."""
 
@@ -114,9 +110,11 @@ def _sla_of(value: object) -> object:
     return None if value == "none" else value
 
 
+_Availability = Annotated[float, Field(gt=0, lt=100)]
+
 Sla = Annotated[
-    Annotated[float, Field(gt=0, lt=100)] | None,
-    BeforeValidator(_sla_of),
+    _Availability | None,
+    BeforeValidator(_sla_of, json_schema_input_type=_Availability | Literal["none"] | None),
 ]
 """Availability in percent, above 0 and below 100; None, which stack files spell `none`, promises nothing."""
 
@@ -149,6 +147,17 @@ PrincipalArn = Annotated[
         matching(
             r"arn:aws(-cn|-us-gov)?:iam::[0-9]{12}:(role|user)/[A-Za-z0-9+=,.@_/-]+",
             "the ARN of an IAM role or user; EKS takes no session of one (arn:aws:sts::…:assumed-role/…)",
+            ARN_LENGTH,
+        )
+    ),
+]
+
+PolicyArn = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"arn:aws(-cn|-us-gov)?:iam::[0-9]{12}:policy/[A-Za-z0-9+=,.@_/-]+",
+            "the ARN of an IAM policy of the account",
             ARN_LENGTH,
         )
     ),
@@ -193,25 +202,36 @@ InstanceClass = Annotated[
 ]
 
 
+_NETWORK: Final = matching(
+    r"([0-9]{1,3}\.){3}[0-9]{1,3}(/[0-9.]+)?",
+    "a network such as 10.50.0.0/16, with no bit set beyond its prefix",
+)
+
+
 def _network_of(value: object, read: ValidatorFunctionWrapHandler) -> IPv4Network:
     try:
         # Of a bare number, too, ipaddress would make a network.
         return read("" if isinstance(value, int) else value)
     except ValueError:
-        raise ValueError(
-            "allowed is a network such as 10.50.0.0/16, with no bit set beyond its prefix"
-        ) from None
+        raise ValueError(f"allowed is {_NETWORK.allowed}") from None
 
 
-Range = Annotated[IPv4Network, WrapValidator(_network_of)]
+Range = Annotated[
+    IPv4Network,
+    WrapValidator(_network_of, json_schema_input_type=Annotated[str, AfterValidator(_NETWORK)]),
+]
 """An IPv4 network in CIDR notation."""
+
+
+_VPC_SIZE: Final = f"a /{VPC_LARGEST_PREFIX.value} to a /{SMALLEST_VPC_PREFIX}"
+_PRIVATE: Final = f"a part of {', '.join(map(str, PRIVATE_RANGES))} (RFC 1918)"
 
 
 def _is_vpc_range(network: IPv4Network) -> IPv4Network:
     if not VPC_LARGEST_PREFIX.value <= network.prefixlen <= SMALLEST_VPC_PREFIX:
-        raise ValueError(f"allowed is a /{VPC_LARGEST_PREFIX.value} to a /{SMALLEST_VPC_PREFIX}")
+        raise ValueError(f"allowed is {_VPC_SIZE}")
     if not any(network.subnet_of(private) for private in PRIVATE_RANGES):
-        raise ValueError(f"allowed is a part of {', '.join(map(str, PRIVATE_RANGES))} (RFC 1918)")
+        raise ValueError(f"allowed is {_PRIVATE}")
     for taken in SERVICE_RANGES:
         if network.overlaps(taken):
             raise ValueError(
@@ -220,7 +240,15 @@ def _is_vpc_range(network: IPv4Network) -> IPv4Network:
     return network
 
 
-VpcRange = Annotated[Range, AfterValidator(_is_vpc_range)]
+VpcRange = Annotated[
+    Range,
+    AfterValidator(
+        Constraint(
+            f"{_VPC_SIZE}, {_PRIVATE}, apart from {' and '.join(map(str, SERVICE_RANGES))}, which EKS takes",
+            _is_vpc_range,
+        )
+    ),
+]
 
 
 def _is_public_range(network: IPv4Network) -> IPv4Network:
@@ -235,7 +263,10 @@ def _is_public_range(network: IPv4Network) -> IPv4Network:
     return network
 
 
-AccessRange = Annotated[Range, AfterValidator(_is_public_range)]
+AccessRange = Annotated[
+    Range,
+    AfterValidator(Constraint(f"a public range, a /{LARGEST_ACCESS_PREFIX} or smaller", _is_public_range)),
+]
 
 
 def _repeated(values: tuple[object, ...]) -> str | None:
@@ -250,6 +281,7 @@ class Environment(Model):
     """What the environment promises, and who answers and pays for it."""
 
     sla: Sla
+    """The availability that is promised, in percent; `none` promises nothing."""
     gate: Gate
     """What a deployment waits for."""
     recovery_region: Region
@@ -258,12 +290,15 @@ class Environment(Model):
     """The team that answers for it; a tag on every resource."""
     cost_center: TagValue
     """Who pays; a tag on every resource."""
+    permissions_boundary: PolicyArn | None = None
+    """The policy that bounds every role of the environment; a pipeline that may make no other needs it."""
 
 
 class Network(Model):
     """The environment's own VPC."""
 
     cidr: VpcRange
+    """Each pod has an address of its own in it; no other environment's or region's overlaps it."""
     zones: Annotated[tuple[ZoneLetter, ...], Field(min_length=CLUSTER_ZONES.value)]
     """Letters of the region's zones; EKS and the load balancer demand two."""
     nat_gateways: Annotated[int, Field(ge=1)]
@@ -271,6 +306,7 @@ class Network(Model):
 
     @model_validator(mode="after")
     def _zones_and_gateways_agree(self) -> Self:
+        """No zone is named twice, and `natGateways` is 1 or the number of zones."""
         if zone := _repeated(self.zones):
             raise ValueError(f"zones names {zone} twice")
         if self.nat_gateways not in {1, len(self.zones)}:
@@ -298,6 +334,7 @@ class Cluster(Model):
 
     @model_validator(mode="after")
     def _names_all_once(self) -> Self:
+        """No principal is named twice, and no two ranges overlap."""
         if principal := _repeated(self.administrators + self.viewers):
             raise ValueError(f"{principal} is named twice; EKS takes one access entry for each principal")
         for one, other in combinations(self.api_access_cidrs, 2):
@@ -310,14 +347,18 @@ class Quotas(Model):
     """What AWS grants this account for one load balancer; the defaults are AWS's own."""
 
     target_groups_per_load_balancer: Annotated[int, Field(ge=1)] = TARGET_GROUPS_PER_LOAD_BALANCER.value
+    """Each service has one in each slot."""
     rules_per_load_balancer: Annotated[int, Field(ge=1)] = RULES_PER_LOAD_BALANCER.value
+    """Besides the default ones; each service has one."""
     targets_per_load_balancer: Annotated[int, Field(ge=1)] = TARGETS_PER_LOAD_BALANCER.value
+    """Each pod of a service is one."""
 
 
 class Traffic(Model):
     """How requests reach the application."""
 
     domain: Domain
+    """Under which the application is served; its certificate bears it."""
     hosted_zone_id: HostedZoneId | None = None
     """Zone in which the domain's record, and what proves the certificate's owner, are written."""
     certificate_arn: CertificateArn | None = None
@@ -328,6 +369,7 @@ class Traffic(Model):
 
     @model_validator(mode="after")
     def _has_a_certificate(self) -> Self:
+        """`hostedZoneId` or `certificateArn` is stated; without one HTTPS has no certificate."""
         if self.hosted_zone_id is None and self.certificate_arn is None:
             raise ValueError(
                 "hostedZoneId or certificateArn is missing; without one HTTPS has no certificate"
@@ -348,9 +390,11 @@ class Serverless(Model):
     min_acu: Annotated[float, Field(ge=0.5, le=SERVERLESS_CAPACITY.value, multiple_of=0.5)]
     """At least one half: at zero the database pauses, and its first request waits for it to wake."""
     max_acu: Annotated[float, Field(ge=1, le=SERVERLESS_CAPACITY.value, multiple_of=0.5)]
+    """Where an instance stops growing."""
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
+        """`minAcu` is not greater than `maxAcu`."""
         if self.min_acu > self.max_acu:
             raise ValueError(f"minAcu {self.min_acu:g} is greater than maxAcu {self.max_acu:g}")
         return self
@@ -362,10 +406,12 @@ class Database(Model):
     instances: Annotated[int, Field(ge=1, le=DATABASE_INSTANCES.value)]
     """One writer, the rest readers that it can fail over to."""
     instance_class: InstanceClass | None = None
+    """Of every instance."""
     serverless: Serverless | None = None
 
     @model_validator(mode="after")
     def _has_one_size(self) -> Self:
+        """Either `instanceClass` or `serverless` is stated."""
         if (self.instance_class is None) == (self.serverless is None):
             raise ValueError("allowed is either instanceClass or serverless")
         return self
@@ -385,11 +431,20 @@ class Retention(Model):
     database_days: Annotated[
         int, Field(ge=DATABASE_RETENTION_MINIMUM.value, le=DATABASE_RETENTION_MAXIMUM.value)
     ] = retention_days(Data.DATABASE)
+    """Aurora's continuous backup, and the vaults' recovery points of the database."""
     files_days: Annotated[int, Field(ge=GLACIER_MINIMUM_STORAGE.value, le=36_500)] = retention_days(
         Data.FILES
     )
     """At least what the Glacier storage class bills in any case."""
-    logs_days: Annotated[int, AfterValidator(_is_log_retention)] = retention_days(Data.LOGS)
+    logs_days: Annotated[
+        int,
+        AfterValidator(
+            Constraint(
+                "a period that CloudWatch Logs takes", _is_log_retention, {"enum": sorted(LOG_RETENTION_DAYS)}
+            )
+        ),
+    ] = retention_days(Data.LOGS)
+    """Elasticsearch, and CloudWatch Logs."""
 
     @property
     def days(self) -> Mapping[Data, int]:
@@ -401,11 +456,13 @@ class RecoveryNetwork(Model):
     """The VPC of the recovery region."""
 
     cidr: VpcRange
+    """Apart from the environment's own."""
     zones: Annotated[tuple[ZoneLetter, ...], Field(min_length=DATABASE_ZONES.value)]
     """Letters of the recovery region's zones; a database demands two."""
 
     @model_validator(mode="after")
     def _names_zones_once(self) -> Self:
+        """No zone is named twice."""
         if zone := _repeated(self.zones):
             raise ValueError(f"zones names {zone} twice")
         return self
@@ -430,14 +487,18 @@ class Recovery(Model):
     """Where the writer is; changed after a failover, and back after the return."""
     restore_test_days: Annotated[int, Field(ge=1, le=RESTORE_TEST_DAYS)]
     """Days from one restore test to the next."""
-    accepted_risks: Annotated[tuple[Risk, ...], AfterValidator(_names_risks_once)]
-    """Every promise of the page that the environment does not keep, by name (operations.recovery.AT_RISK)."""
+    accepted_risks: Annotated[
+        tuple[Risk, ...],
+        AfterValidator(Constraint("each risk once", _names_risks_once, {"uniqueItems": True})),
+    ]
+    """Every promise of the page that the environment does not keep, by name."""
 
 
 # --- rules -----------------------------------------------------------------------------------------------------
 
 
 def _promise_is_kept(name: EnvironmentName, environment: Environment) -> Iterator[Fault]:
+    """The SLA is no lower and the gate no less strict than what the operations page promises for the environment."""
     promise = PAGE[name]
     if promise.sla is not None and (environment.sla is None or environment.sla < promise.sla):
         yield Fault(
@@ -455,6 +516,7 @@ def _promise_is_kept(name: EnvironmentName, environment: Environment) -> Iterato
 
 
 def _recovery_is_elsewhere(region: str, environment: Environment) -> Iterator[Fault]:
+    """The recovery region is another one than `aws:region`."""
     if environment.recovery_region == region:
         yield Fault(
             "quikapp:environment.recoveryRegion",
@@ -464,6 +526,7 @@ def _recovery_is_elsewhere(region: str, environment: Environment) -> Iterator[Fa
 
 
 def _certificate_is_in_the_region(region: str, traffic: Traffic) -> Iterator[Fault]:
+    """A certificate that exists already is of the environment's own region."""
     if traffic.certificate_arn is not None and traffic.certificate_arn.split(":")[3] != region:
         yield Fault(
             "quikapp:traffic.certificateArn",
@@ -477,6 +540,7 @@ def _resilient(environment: Environment) -> bool:
 
 
 def _zones_carry_the_sla(environment: Environment, network: Network) -> Iterator[Fault]:
+    """An SLA of {RESILIENT_SLA:g} and more takes {RESILIENT_ZONES} zones, with a NAT gateway in each."""
     if not _resilient(environment):
         return
     zones = len(network.zones)
@@ -497,6 +561,7 @@ def _zones_carry_the_sla(environment: Environment, network: Network) -> Iterator
 def _replicas_carry_the_sla(
     environment: Environment, network: Network, sizing: Sizing, services: Mapping[str, Service]
 ) -> Iterator[Fault]:
+    """An SLA of {RESILIENT_SLA:g} and more takes at least one replica of each service in each zone."""
     if not _resilient(environment):
         return
     own = {
@@ -514,6 +579,7 @@ def _replicas_carry_the_sla(
 
 
 def _protection_carries_the_sla(environment: Environment, cluster: Cluster) -> Iterator[Fault]:
+    """An SLA of {RESILIENT_SLA:g} and more takes deletion protection."""
     if _resilient(environment) and not cluster.deletion_protection:
         yield Fault(
             "quikapp:cluster.deletionProtection",
@@ -523,6 +589,7 @@ def _protection_carries_the_sla(environment: Environment, cluster: Cluster) -> I
 
 
 def _firewall_carries_the_sla(environment: Environment, traffic: Traffic) -> Iterator[Fault]:
+    """An SLA of {RESILIENT_SLA:g} and more takes a web application firewall."""
     if _resilient(environment) and not traffic.waf:
         yield Fault(
             "quikapp:traffic.waf",
@@ -532,6 +599,9 @@ def _firewall_carries_the_sla(environment: Environment, traffic: Traffic) -> Ite
 
 
 def _monitoring_carries_the_sla(environment: Environment, monitoring: Monitoring) -> Iterator[Fault]:
+    """An SLA of {RESILIENT_SLA:g} and more takes two replicas of Prometheus, three nodes of Elasticsearch,
+    traces that are stored there, and metrics for {BUDGET_WINDOW.days} days; any other SLA takes metrics for
+    {LONGEST_WINDOW.days} days."""
     if _resilient(environment):
         if monitoring.prometheus_replicas < 2:
             yield Fault(
@@ -566,6 +636,7 @@ def _monitoring_carries_the_sla(environment: Environment, monitoring: Monitoring
 
 
 def _paging_carries_the_sla(environment: Environment, monitoring: Monitoring) -> Iterator[Fault]:
+    """An SLA of {PAGED_SLA:g} and more takes paging, and paging takes {PAGING_PEERS} Alertmanagers."""
     if monitoring.paging is None:
         if environment.sla is not None and environment.sla >= PAGED_SLA:
             yield Fault(
@@ -581,6 +652,7 @@ def _paging_carries_the_sla(environment: Environment, monitoring: Monitoring) ->
 
 
 def _database_carries_the_sla(environment: Environment, database: Database) -> Iterator[Fault]:
+    """An SLA of {REPLICATED_DATABASE_SLA:g} and more takes a database of at least two instances."""
     if environment.sla is not None and environment.sla >= REPLICATED_DATABASE_SLA and database.instances < 2:
         yield Fault(
             "quikapp:database.instances",
@@ -590,6 +662,7 @@ def _database_carries_the_sla(environment: Environment, database: Database) -> I
 
 
 def _recovery_network_is_apart(network: Network, recovery: Recovery | None) -> Iterator[Fault]:
+    """The networks of both regions do not overlap."""
     if recovery is not None and recovery.network.cidr.overlaps(network.cidr):
         yield Fault(
             "quikapp:recovery.network.cidr",
@@ -601,6 +674,7 @@ def _recovery_network_is_apart(network: Network, recovery: Recovery | None) -> I
 def _recovery_network_holds_the_pods(
     sizing: Sizing, services: Mapping[str, Service], recovery: Recovery | None
 ) -> Iterator[Fault]:
+    """The recovery region's network has room for the pods of all services."""
     # The application is built there anew when its region is lost.
     if recovery is not None:
         yield from _too_many_pods("quikapp:recovery.network.cidr", recovery.network.cidr, sizing, services)
@@ -609,6 +683,8 @@ def _recovery_network_holds_the_pods(
 def _recovery_database_takes_over(
     environment: Environment, database: Database, recovery: Recovery | None
 ) -> Iterator[Fault]:
+    """In the recovery region an SLA of {TAKEOVER_SLA:g} and more takes two instances; a global database takes
+    at most {GLOBAL_DATABASE_INSTANCES.value} at home, of a memory-optimized class."""
     if recovery is None:
         return
     if environment.sla is not None and environment.sla >= TAKEOVER_SLA and recovery.instances < 2:
@@ -675,10 +751,13 @@ def _recovery_keeps_the_promises(
     recovery: Recovery | None,
     monitoring: Monitoring,
 ) -> Iterator[Fault]:
+    """An SLA of {RECOVERY_SLA:g} and more takes `quikapp:recovery`; where that is declared, the page's recovery
+    objectives and retention are kept, and each promise that is not is an accepted risk, no more and no less."""
     yield from promises.breaches(_declared(environment, database, retention, recovery, monitoring))
 
 
 def _release_fits_its_switch(release: Release) -> Iterator[Fault]:
+    """`switch: ladder` takes a standby of warm or full; `switch: at-once` takes weights of 0 and {WHOLE} alone."""
     if release.switch is Switch.LADDER and release.standby is Standby.COLD:
         yield Fault(
             "quikapp:release.standby",
@@ -695,7 +774,16 @@ def _release_fits_its_switch(release: Release) -> Iterator[Fault]:
                 )
 
 
+def _changes_are_approved(
+    environment: Environment, release: Release, changes: change_requests.Ledger
+) -> Iterator[Fault]:
+    """`gate: cab` takes a change request for the version in each slot, the last one in force and none used
+    twice; other gates take none."""
+    yield from change_requests.breaches(environment.gate, release, changes)
+
+
 def _routes_are_distinct(services: Mapping[str, Service]) -> Iterator[Fault]:
+    """No two services have the same path, and none has one that the load balancer closes."""
     owners: dict[str, str] = {}
     for name, service in services.items():
         if service.path in CLOSED_PATHS:
@@ -711,6 +799,7 @@ def _routes_are_distinct(services: Mapping[str, Service]) -> Iterator[Fault]:
 def _quotas_hold_the_services(
     traffic: Traffic, sizing: Sizing, services: Mapping[str, Service]
 ) -> Iterator[Fault]:
+    """The target groups, rules and targets of all services in both slots are within the quotas."""
     quotas = traffic.quotas
     targets = sum(_replicas(service, sizing).max for service in services.values()) * len(Slot)
     for key, quota, needed, what in (
@@ -734,6 +823,7 @@ def _quotas_hold_the_services(
 def _network_holds_the_pods(
     network: Network, sizing: Sizing, services: Mapping[str, Service]
 ) -> Iterator[Fault]:
+    """The network has room for the pods of all services in both slots."""
     yield from _too_many_pods("quikapp:network.cidr", network.cidr, sizing, services)
 
 
@@ -753,6 +843,7 @@ def _cluster_holds_the_pods(
     services: Mapping[str, Service],
     monitoring: Monitoring,
 ) -> Iterator[Fault]:
+    """The cluster's limits hold all services in both slots, and the monitoring."""
     millicores, mebibytes = monitoring.footprint.cpu_millicores, monitoring.footprint.memory_mib
     for service in services.values():
         replicas = _replicas(service, sizing)
@@ -790,11 +881,13 @@ RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     _recovery_database_takes_over,
     _recovery_keeps_the_promises,
     _release_fits_its_switch,
+    _changes_are_approved,
     _routes_are_distinct,
     _quotas_hold_the_services,
     _network_holds_the_pods,
     _cluster_holds_the_pods,
 )
+"""What holds between groups. The settings reference quotes their docstrings, and fills in the constants in braces."""
 
 
 def breaches(groups: Mapping[str, object]) -> list[Fault]:
@@ -828,11 +921,14 @@ class EnvironmentFacts(Model):
 
     name: EnvironmentName
     region: Region
+    """Where the environment lives."""
     environment: Environment
     network: Network
     cluster: Cluster
     traffic: Traffic
     release: Release
+    changes: change_requests.Ledger = ()
+    """Where the gate is the change advisory board: the change requests that were used, the one in force last."""
     sizing: Sizing
     services: Annotated[Mapping[Name, Service], Field(min_length=1)]
     """By name, which is also the name of its Kubernetes objects and the `service` label of its metrics."""
@@ -843,6 +939,7 @@ class EnvironmentFacts(Model):
 
     @model_validator(mode="after")
     def _keeps_the_rules(self) -> Self:
+        """What is wrong between the groups is refused."""
         if faults := breaches({name: getattr(self, name) for name in type(self).model_fields}):
             raise ValueError("; ".join(map(str, faults)))
         return self
@@ -866,6 +963,10 @@ class EnvironmentFacts(Model):
     def lock(self) -> LockMode | None:
         """How firmly backups are held until their time is over; None where whoever may delete them can."""
         return _lock_mode(self.environment.sla)
+
+    def change_of(self, slot: Slot) -> str | None:
+        """Return the change request that brought the version of a slot; None where the gate takes none."""
+        return change_requests.change_of(self.changes, self.release.of(slot).version)
 
     @property
     def files_plan(self) -> BucketPlan:

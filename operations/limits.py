@@ -76,6 +76,10 @@ TARGET_GROUP_NAME_LENGTH: Final = Limit(32, "characters", _TARGET_GROUP)
 DATABASE_CLUSTER_NAME_LENGTH: Final = Limit(63, "characters", _RDS_CLUSTER)
 BUCKET_NAME_LENGTH: Final = Limit(63, "characters", _S3_NAMES)
 ROLE_NAME_LENGTH: Final = Limit(64, "characters", _IAM_QUOTAS)
+MANAGED_POLICY_LENGTH: Final = Limit(6144, "characters besides white space", _IAM_QUOTAS)
+POLICIES_PER_ROLE: Final = Limit(
+    10, "managed policies that a role has, unless the quota was raised", _IAM_QUOTAS
+)
 IMAGE_LENGTH: Final = Limit(
     255, "characters", "https://github.com/distribution/reference/blob/main/reference.go"
 )
@@ -188,6 +192,14 @@ FUNCTION_NAME_LENGTH: Final = Limit(
 )
 SCHEDULE_NAME_LENGTH: Final = Limit(
     64, "characters", "https://docs.aws.amazon.com/scheduler/latest/APIReference/API_CreateSchedule.html"
+)
+EVENT_RULE_NAME_LENGTH: Final = Limit(
+    64, "characters", "https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html"
+)
+PARAMETER_VALUE_LENGTH: Final = Limit(
+    4096,
+    "characters of the value of a standard parameter",
+    "https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html",
 )
 REPLICATION_TIME_MINUTES: Final = Limit(
     15,

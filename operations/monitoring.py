@@ -1,7 +1,6 @@
 """The monitoring stack as facts: its parts, their sizes, and what a stack file says of it (the operations page,
 "Monitoring & Alerting")."""
 
-import re
 from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from datetime import date, time, timedelta
@@ -13,13 +12,11 @@ from zoneinfo import ZoneInfo
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, model_validator
 
 from operations import logs
-from operations.model import Model, matching
+from operations.model import Constraint, Model, matching
+from operations.naming import AGENTS_NAMESPACE
 
 NAMESPACE: Final = "monitoring"
 """Where every part runs that needs nothing of its node."""
-
-AGENTS_NAMESPACE: Final = "node-agents"
-"""Where the parts run that read their node's files, which no restricted namespace lets them."""
 
 SCRAPE: Final = timedelta(seconds=15)
 """Between two scrapes, and two evaluations of the rules: an outage is seen this late."""
@@ -124,14 +121,15 @@ INDEX_CLEANER: Final = Chore("jaeger-index-cleaner", timedelta(days=1))
 # --- words ---------------------------------------------------------------------------------------------------------
 
 
-def _url(text: str) -> str:
-    return matching(
-        r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~%/-]*[A-Za-z0-9._~%-])?",
-        "a URL such as https://grafana.quikapp.example, with no slash at its end",
-    )(text)
-
-
-Url = Annotated[str, AfterValidator(_url)]
+Url = Annotated[
+    str,
+    AfterValidator(
+        matching(
+            r"https?://[A-Za-z0-9.-]+(:[0-9]+)?(/[A-Za-z0-9._~%/-]*[A-Za-z0-9._~%-])?",
+            "a URL such as https://grafana.quikapp.example, with no slash at its end",
+        )
+    ),
+]
 """An HTTP or HTTPS URL without a slash at its end, query or fragment."""
 
 PagerDutyUser = Annotated[
@@ -142,38 +140,50 @@ PagerDutyUser = Annotated[
 ]
 
 
-def _zone(name: str) -> str:
+_ZONE: Final = "a time zone of the IANA database such as Europe/London"
+
+
+def _is_zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ValueError, OSError, LookupError):
-        raise ValueError("allowed is a time zone of the IANA database such as Europe/London") from None
+        raise ValueError(f"allowed is {_ZONE}") from None
     return name
 
 
-TimeZone = Annotated[str, AfterValidator(_zone)]
+TimeZone = Annotated[str, AfterValidator(Constraint(_ZONE, _is_zone))]
+
+_TIME: Final = matching(r"([01][0-9]|2[0-3]):[0-5][0-9]", 'a time of day such as "09:00", quoted')
 
 
 def _time_of(value: object) -> object:
-    if isinstance(value, str) and re.fullmatch(r"([01][0-9]|2[0-3]):[0-5][0-9]", value):
-        return time.fromisoformat(value)
     if isinstance(value, time):
         return value
-    raise ValueError('allowed is a time of day such as "09:00", quoted')
+    # Of a bare number YAML has made something else already.
+    return time.fromisoformat(_TIME(value if isinstance(value, str) else ""))
 
 
-TimeOfDay = Annotated[time, BeforeValidator(_time_of), PlainSerializer(lambda value: f"{value:%H:%M}")]
+TimeOfDay = Annotated[
+    time,
+    BeforeValidator(_time_of, json_schema_input_type=Annotated[str, AfterValidator(_TIME)]),
+    PlainSerializer(lambda value: f"{value:%H:%M}"),
+]
+
+_DATE: Final = matching(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", 'a date such as "2026-01-05", quoted')
 
 
 def _date_of(value: object) -> object:
     if isinstance(value, date):
         return value
     try:
-        return date.fromisoformat(str(value))
+        return date.fromisoformat(_DATE(value if isinstance(value, str) else ""))
     except ValueError:
-        raise ValueError('allowed is a date such as "2026-01-05", quoted') from None
+        raise ValueError(f"allowed is {_DATE.allowed}") from None
 
 
-Date = Annotated[date, BeforeValidator(_date_of)]
+Date = Annotated[
+    date, BeforeValidator(_date_of, json_schema_input_type=Annotated[str, AfterValidator(_DATE)])
+]
 
 
 @unique
@@ -231,6 +241,7 @@ class Elasticsearch(Model):
 
     @model_validator(mode="after")
     def _can_elect(self) -> Self:
+        """`nodes` is not 2, which cannot elect a master when one is lost."""
         if self.nodes == 2:
             raise ValueError(
                 "nodes is 2, which cannot elect a master when one is lost; allowed are 1, 3 and more"
@@ -256,12 +267,17 @@ class BusinessHours(Model):
     """When P2 is worth a page."""
 
     time_zone: TimeZone
+    """Of the hours, and of the turns on call."""
     days: Annotated[tuple[Day, ...], Field(min_length=1)]
+    """On the other ones nobody is paged for P2."""
     start: TimeOfDay
+    """On each of the days."""
     end: TimeOfDay
+    """On each of the days."""
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
+        """`start` is before `end`, and no day is named twice."""
         if self.start >= self.end:
             raise ValueError(f"start {self.start:%H:%M} is not before end {self.end:%H:%M}")
         if len(set(self.days)) < len(self.days):
@@ -275,12 +291,15 @@ class OnCall(Model):
     engineers: Annotated[tuple[PagerDutyUser, ...], Field(min_length=1)]
     """They take turns, in this order."""
     rotation_days: Annotated[int, Field(ge=1, le=28)] = 7
+    """Days of one turn."""
     since: Date
     """The day on which the first turn of the first engineer begins."""
     handover: TimeOfDay
     """When a turn ends and the next begins, in the business hours' time zone."""
     team_lead: PagerDutyUser
+    """Called when the engineer does not acknowledge."""
     engineering_manager: PagerDutyUser
+    """Called when the team lead does not acknowledge."""
 
 
 class Paging(Model):
@@ -294,9 +313,13 @@ class SignIn(Model):
     """Single sign-on to Grafana by OpenID Connect; the client's secret is `grafana-client-secret`."""
 
     client_id: Annotated[str, AfterValidator(matching(r"[A-Za-z0-9._-]{1,255}", "an OAuth client id"))]
+    """Under which the identity provider knows this Grafana."""
     authorize_url: Url
+    """Where browsers are sent to sign in."""
     token_url: Url
+    """Where Grafana exchanges the code for a token."""
     user_info_url: Url
+    """Where Grafana asks who somebody is."""
     admin_group: Annotated[str, AfterValidator(matching(r"[A-Za-z0-9 ._:/-]{1,128}", "the name of a group"))]
     """Members administer Grafana; everybody else reads."""
 
@@ -307,6 +330,7 @@ class Monitoring(Model):
     prometheus_replicas: Annotated[int, Field(ge=1, le=4)]
     """Each scrapes everything; alerts are the same from all."""
     retention_days: Annotated[int, Field(ge=1, le=365)]
+    """How long Prometheus keeps its metrics."""
     storage_gib: Annotated[int, Field(ge=1, le=16_384)]
     """Disk of each replica of Prometheus; an EBS gp3 volume holds at most 16 TiB."""
     alertmanager_replicas: Annotated[int, Field(ge=1, le=5)]

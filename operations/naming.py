@@ -10,6 +10,9 @@ from typing import Final
 APPLICATION: Final = "quikapp"
 """The product's name as it begins the names of things in AWS and Kubernetes."""
 
+AGENTS_NAMESPACE: Final = "node-agents"
+"""Kubernetes namespace of what reads its node's files, which no restricted namespace lets it."""
+
 HASH_LENGTH: Final = 8
 """Characters of the hash that ends a cut name: 32 bits, ample for the few names of one account."""
 

@@ -57,7 +57,7 @@ class Standby(StrEnum):
 
 @unique
 class Switch(StrEnum):
-    """How traffic moves to the other slot: at once (0 to 100 %), or up the canary ladder (operations.ladder)."""
+    """How traffic moves to the other slot: at once (0 to 100 %), or up the canary ladder."""
 
     AT_ONCE = "at-once"
     LADDER = "ladder"
@@ -75,6 +75,7 @@ class SlotRelease(Model):
 
     @model_validator(mode="after")
     def _capacity_fits_weight(self) -> Self:
+        """A slot with weight is serving and states no other capacity; one without weight does not serve."""
         if self.capacity is None or (self.capacity is SlotCapacity.SERVING) == (self.weight > 0):
             return self
         if self.weight > 0:
@@ -94,6 +95,7 @@ class Release(Model):
 
     @model_validator(mode="after")
     def _weights_are_whole(self) -> Self:
+        """The weights of both slots sum to {WHOLE}."""
         total = self.blue.weight + self.green.weight
         if total != WHOLE:
             raise ValueError(

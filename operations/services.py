@@ -128,10 +128,13 @@ class Replicas(Model):
     """The range in which the autoscaler keeps the number of pods of a serving slot."""
 
     min: Annotated[int, Field(ge=1, le=REPLICAS.value)]
+    """Pods without load."""
     max: Annotated[int, Field(ge=1, le=REPLICAS.value)]
+    """Pods under the most load."""
 
     @model_validator(mode="after")
     def _is_a_range(self) -> Self:
+        """`min` is not greater than `max`."""
         if self.min > self.max:
             raise ValueError(f"min {self.min} is greater than max {self.max}")
         return self
@@ -141,14 +144,18 @@ class Service(Model):
     """One service of the application: the same in both slots but for its version."""
 
     image: Image
+    """The tag is the slot's version."""
     port: Annotated[int, Field(ge=UNPRIVILEGED_PORT.value, le=PORTS.value)]
     """The container's port: 1024 to 65535, since a restricted pod may bind no lower one."""
     path: Path
+    """The prefix of its route: it and everything below it."""
     health_path: HealthPath
+    """Where it answers 200 while it is healthy."""
     resources: Resources
     replicas: Replicas | None = None
     """Its own range where the environment's does not suit it."""
     uses: frozenset[Use] = frozenset()
+    """What it is given access to."""
     secrets: tuple[Name, ...] = ()
     """Names under the `secrets:` namespace of the stack's configuration, handed to this service alone."""
     env: Mapping[EnvironmentVariable, str] = {}
@@ -156,6 +163,7 @@ class Service(Model):
 
     @model_validator(mode="after")
     def _names_each_variable_once(self) -> Self:
+        """No secret is named twice, and `env` sets no variable that the slot sets itself."""
         if len(set(self.secrets)) < len(self.secrets):
             raise ValueError("secrets names one secret twice")
         if taken := {*SLOT_VARIABLES, *map(environment_variable, self.secrets)} & {*self.env}:

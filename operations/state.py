@@ -9,12 +9,14 @@ from typing import Annotated, Final, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from operations.delivery import predecessor
 from operations.environments import EnvironmentName
 from operations.facts import PrincipalArn, Region, TagValue
 from operations.faults import Fault, show
 from operations.limits import BUCKET_NAME_LENGTH, Limit
 from operations.model import Model, matching
 from operations.naming import APPLICATION
+from operations.pipeline import PipelineFacts, Purpose, boundary_name, role_name
 
 PROJECT: Final = "quikapp-state"
 """The project that declares the state's own home; nobody but administrators has its keys."""
@@ -54,23 +56,27 @@ BucketName = Annotated[
 
 
 class StackAccess(Model):
-    """Who may use one stack's state."""
+    """Who may use one stack's state, besides the roles of the pipeline: roles that exist already."""
 
-    updates: Annotated[tuple[PrincipalArn, ...], Field(min_length=1)]
-    """May change it: the pipeline's role."""
+    updates: tuple[PrincipalArn, ...] = ()
+    """May change it."""
     reads: tuple[PrincipalArn, ...] = ()
-    """May preview against it, and change nothing: the role that looks for drift."""
+    """May preview against it, and change nothing."""
 
 
 class StateFacts(Model):
     """The home of Pulumi's state, as the stack file of `bootstrap/` declares it."""
 
     bucket: BucketName
+    """How the names of the buckets begin; the region follows."""
     recovery_region: Region
     """Where the copy lies; another region than the bucket's own."""
     administrators: Annotated[tuple[PrincipalArn, ...], Field(min_length=1)]
     """May use every stack's state and change its home; whoever runs `bootstrap/` is one of them."""
     stacks: Annotated[Mapping[EnvironmentName, StackAccess], Field(min_length=1)]
+    """By name, which is also the environment's."""
+    pipeline: PipelineFacts | None = None
+    """GitHub's workflows, whose roles are declared; None where something else deploys, with roles of its own."""
     kept_days: Annotated[int, Field(ge=SHORTEST_KEPT_DAYS, le=LONGEST_KEPT_DAYS)]
     """Days that each version of the state is locked, and kept once a newer one has followed."""
     owner: TagValue
@@ -80,30 +86,105 @@ class StateFacts(Model):
 
     @model_validator(mode="after")
     def _principals_are_of_one_account_and_named_once(self) -> Self:
+        """All principals are of one account, and none is named twice for one stack."""
         accounts = sorted({account_of(principal) for principal in self.principals})
         if len(accounts) > 1:
             raise ValueError(
                 f"names principals of the accounts {' and '.join(accounts)}; allowed is one account"
             )
-        for name, stack in self.stacks.items():
-            named = (*self.administrators, *stack.updates, *stack.reads)
+        for name in self.stacks:
+            named = (*self.administrators, *self.updaters(name), *self.readers(name))
             if twice := next((one for place, one in enumerate(named) if one in named[:place]), None):
+                raise ValueError(f"stacks.{name} names {twice} twice; {self._why_once(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _somebody_updates_each_stack(self) -> Self:
+        """Each stack has somebody who updates it, if not the pipeline."""
+        if idle := next((name for name in self.stacks if not self.updaters(name)), None):
+            raise ValueError(
+                f"stacks.{idle} names nobody under updates; without a pipeline each stack takes at least 1"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _pipeline_knows_no_other_stack(self) -> Self:
+        """The pipeline names no stack that `stacks` does not."""
+        if self.pipeline is None:
+            return self
+        for key, named in (
+            ("hostedZoneIds", self.pipeline.hosted_zone_ids),
+            ("regions", self.pipeline.regions),
+        ):
+            if stray := next((name for name in named if name not in self.stacks), None):
                 raise ValueError(
-                    f"stacks.{name} names {twice} twice; an administrator may use every stack anyway"
+                    f"pipeline.{key} names {stray}, which is none of stacks; allowed: {', '.join(self.stacks)}"
                 )
         return self
+
+    def _why_once(self, principal: str) -> str:
+        if principal in self.administrators:
+            return "an administrator may use every stack anyway"
+        return "one way to use a stack is enough, and the roles of the pipeline are named by themselves"
+
+    def updaters(self, stack: EnvironmentName) -> tuple[str, ...]:
+        """Return the principals that may change a stack's state: the pipeline's, and those that are listed."""
+        return (*self._pipeline_roles(stack, writes=True), *self.stacks[stack].updates)
+
+    def readers(self, stack: EnvironmentName) -> tuple[str, ...]:
+        """Return the principals that may read a stack's state and change nothing."""
+        return (*self._pipeline_roles(stack, writes=False), *self.stacks[stack].reads)
+
+    def followers(self, stack: EnvironmentName) -> tuple[str, ...]:
+        """Return the principals that must learn which version a stack runs, since they update one that takes it from there.
+
+        Those who may read the stack's state anyway are not among them.
+        """
+        known = (*self.administrators, *self.updaters(stack), *self.readers(stack))
+        return tuple(
+            updater
+            for name in self.stacks
+            if predecessor(name) is stack
+            for updater in self.updaters(name)
+            if updater not in known
+        )
+
+    def _pipeline_roles(self, stack: EnvironmentName, *, writes: bool) -> tuple[str, ...]:
+        if self.pipeline is None:
+            return ()
+        return tuple(self.role_arn(stack, purpose) for purpose in Purpose if purpose.writes is writes)
+
+    def role_arn(self, stack: EnvironmentName, purpose: Purpose) -> str:
+        """Return the ARN of a role of the pipeline: known before the role is there."""
+        return f"{self._iam}:role/{role_name(stack, purpose)}"
+
+    def boundary_arn(self, stack: EnvironmentName) -> str:
+        """Return the ARN of the policy that bounds every role which a stack declares."""
+        return f"{self._iam}:policy/{boundary_name(stack)}"
+
+    @property
+    def _iam(self) -> str:
+        """How every ARN of the account's IAM begins."""
+        return ":".join(self.administrators[0].split(":")[:5])
 
     @property
     def roles(self) -> tuple[str, ...]:
         """Everybody who may use a stack's state, besides the administrators; each once, in order."""
         return tuple(
-            dict.fromkeys(role for stack in self.stacks.values() for role in (*stack.updates, *stack.reads))
+            dict.fromkeys(
+                role for stack in self.stacks for role in (*self.updaters(stack), *self.readers(stack))
+            )
         )
 
     @property
     def principals(self) -> tuple[str, ...]:
         """Everybody who may use any state."""
         return (*self.administrators, *self.roles)
+
+    def regions_of(self, stack: EnvironmentName, region: str) -> tuple[str, ...]:
+        """Return the regions of a stack and of its copies, where the state itself is in `region`."""
+        own = (region, self.recovery_region)
+        return own if self.pipeline is None else self.pipeline.regions.get(stack, own)
 
     @property
     def tags(self) -> Mapping[str, str]:

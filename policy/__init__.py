@@ -1,1 +1,1 @@
-"""Guardrails: a CrossGuard policy pack whose rules are plain functions over recorded resources."""
+"""The guardrails: what nothing that a stack declares may break, judged by the engine before it acts."""

@@ -15,6 +15,7 @@ from rehearsal.canary.faults import Fault
 from rehearsal.canary.report import summary
 from rehearsal.canary.run import rehearse
 from rehearsal.errors import RehearsalError
+from rehearsal.events import EventLog
 from rehearsal.project import Project
 from rehearsal.recover import report as recovery
 from rehearsal.recover.run import Scenario, recover
@@ -43,9 +44,18 @@ Root = Annotated[
 
 
 @app.command()
-def preview(stack: Stack, project: Root = Path()) -> None:
+def preview(
+    stack: Stack,
+    project: Root = Path(),
+    events: Annotated[
+        Path | None,
+        typer.Option(
+            "--events", help="Keep the engine's events here, for `preview-report read`.", dir_okay=False
+        ),
+    ] = None,
+) -> None:
     """Show what `up` would do: every manifest is dry-run on the API server."""
-    _rehearsal(project, stack).preview()
+    _rehearsal(project, stack).preview(None if events is None else EventLog(events))
 
 
 @app.command()

@@ -28,7 +28,7 @@ PERSONS_HOME = "REHEARSAL_PERSONS_PULUMI_HOME"
 """The environment variable in which a rehearsal keeps `PULUMI_HOME` as it was."""
 
 _SHIM = """\
-#!{python}
+#!{python} -u
 # Started by the engine, and gone with it: a plugin whose parent dies must not outlive it.
 import os, runpy, sys, threading, time
 
@@ -38,7 +38,7 @@ def follow(parent):
     os._exit(0)
 
 threading.Thread(target=follow, args=(os.getppid(),), daemon=True).start()
-sys.argv = [{module!r}, *{arguments!r}, *sys.argv[1:]]
+sys.argv = [{module!r}, *{arguments!r}, *sys.argv[1:{taken}]]
 runpy.run_module({module!r}, run_name="__main__", alter_sys=True)
 """
 
@@ -126,6 +126,7 @@ class Engine:
         for plugin in plugins():
             self._install_plugin(plugin)
         _script(binaries / "aws", _AWS_SHIM, token=self.token)
+        self._install_analyzer()
         self.world.write_text(json.dumps(world, indent=2))
         self.world.chmod(0o600)
         os.environ.update(self._environment(passphrase))
@@ -143,9 +144,19 @@ class Engine:
         installed.mkdir(parents=True, exist_ok=True)
         shim = installed / f"pulumi-resource-{plugin.name}"
         if plugin.name == "kubernetes":
-            _script(shim, _SHIM, module="rehearsal.providers.kubernetes", arguments=[])
+            _script(shim, _SHIM, module="rehearsal.providers.kubernetes", arguments=[], taken=None)
         else:
-            _script(shim, _SHIM, module="rehearsal.providers.recorder", arguments=[plugin.name])
+            _script(shim, _SHIM, module="rehearsal.providers.recorder", arguments=[plugin.name], taken=None)
+
+    def _install_analyzer(self) -> None:
+        """What runs policy packs in Python: the engine's distribution brings it as a part of its language host."""
+        name = "analyzer-policy-python"
+        installed = (
+            self.directory / "engine" / "home" / "plugins" / f"{name}-v{importlib.metadata.version('pulumi')}"
+        )
+        installed.mkdir(parents=True, exist_ok=True)
+        # What comes after the engine's address and the pack's folder says where the pack's Python is: here it is this one.
+        _script(installed / f"pulumi-{name}", _SHIM, module="pulumi.policy", arguments=[], taken=3)
 
     def _environment(self, passphrase: Path) -> dict[str, str]:
         persons_home = _persons_home()
@@ -159,6 +170,8 @@ class Engine:
             "PULUMI_CONFIG_PASSPHRASE_FILE": str(passphrase),
             "PULUMI_SKIP_UPDATE_CHECK": "true",
             "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+            # A provider that lies on the person's PATH would reach for a real account.
+            "PULUMI_IGNORE_AMBIENT_PLUGINS": "true",
             "REHEARSAL_WORLD": str(self.world),
             # The official Kubernetes plugin then takes an object that a killed update made for what it is: ours.
             "PULUMI_K8S_UPSERT_EXISTING_OBJECTS": "true",

@@ -101,10 +101,7 @@ class Watch:
         elif event.diagnostic_event:
             self._heard(event.diagnostic_event)
         elif event.policy_event:
-            policy = event.policy_event
-            self._say(
-                f"[yellow]{policy.policy_name}[/] {policy.enforcement_level}: {escape(_plain(policy.message))}"
-            )
+            self._violated(event.policy_event)
 
     def _planned(self, step: events.StepEventMetadata) -> None:
         operation = step.op.value.removesuffix("-replacement").removeprefix("create-")
@@ -138,6 +135,14 @@ class Watch:
                 self.errors.append(line)
         elif diagnostic.severity == "warning":
             self._say(f"[yellow]warning[/] {escape(f'{about} {message}'.strip())}")
+
+    def _violated(self, violation: events.PolicyEvent) -> None:
+        """Of a rule's message the last line says what is wrong with which resource; before it stands what the rule is about."""
+        about = _plain(violation.message).splitlines()[-1]
+        if violation.enforcement_level == "mandatory":
+            self.errors.append(f"policy {violation.policy_name}: {about}")
+        else:
+            self._say(f"[yellow]warning[/] policy {violation.policy_name}: {escape(about)}")
 
     def _say(self, line: str) -> None:
         self.console.print(line, highlight=False, soft_wrap=True)
@@ -208,7 +213,7 @@ def _inline(value: Any) -> str:
             for key, inner in cast("dict[str, Any]", value).items()
         )
     if isinstance(value, list):
-        return ", ".join(escape(str(inner)) for inner in cast("list[Any]", value))
+        return ", ".join(_inline(inner) for inner in cast("list[Any]", value))
     return escape(str(value))
 
 

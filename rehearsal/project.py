@@ -11,14 +11,24 @@ import tomllib
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypedDict, cast
 
 import yaml
 
 from rehearsal.errors import RehearsalError
 
+POLICY_PACK = "policy"
+"""The folder of a project's policy pack, if it has one."""
+
 ENCRYPTION_KEYS = ("encryptionsalt", "encryptedkey", "secretsprovider")
 """Top-level keys of a stack file that say how the team's own secrets are encrypted."""
+
+
+class Policies(TypedDict, total=False):
+    """The engine's options for policy packs, as the Automation API spells them."""
+
+    policy_packs: list[str]
+    policy_pack_configs: list[str]
 
 
 @dataclass(frozen=True)
@@ -78,12 +88,28 @@ class Project:
 
         Its keys are the stacks, and ``every`` for all of them.
         """
+        secrets = cast("dict[str, list[str]]", self._declared.get("secrets", {}))
+        return (*secrets.get("every", ()), *secrets.get(stack, ()))
+
+    def policies(self, stack: str) -> Policies:
+        """What has the engine judge a stack by the project's policy pack; nothing where the project has none.
+
+        Violations are mandatory except in the stacks of ``[tool.rehearsal.policy] advisory`` of pyproject.toml.
+        """
+        pack = (self.root / POLICY_PACK).resolve()  # where its Python is, is found from there
+        if not (pack / "PulumiPolicy.yaml").is_file():
+            return {}
+        advisory = cast("dict[str, list[str]]", self._declared.get("policy", {})).get("advisory", ())
+        level = "advisory" if stack in advisory else "mandatory"
+        return {"policy_packs": [str(pack)], "policy_pack_configs": [str(pack / "levels" / f"{level}.json")]}
+
+    @cached_property
+    def _declared(self) -> dict[str, Any]:
+        """What the project says of its rehearsals."""
         path = self.root / "pyproject.toml"
         if not path.is_file():
-            return ()
-        table: dict[str, Any] = tomllib.loads(path.read_text()).get("tool", {}).get("rehearsal", {})
-        secrets = cast("dict[str, list[str]]", table.get("secrets", {}))
-        return (*secrets.get("every", ()), *secrets.get(stack, ()))
+            return {}
+        return tomllib.loads(path.read_text()).get("tool", {}).get("rehearsal", {})
 
     def copy_to(self, directory: Path, stack: str, passphrase: str) -> dict[str, str]:
         """Write the project files that the engine reads into ``directory``; the program itself stays where it is.

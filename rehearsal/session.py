@@ -19,6 +19,7 @@ from rehearsal.certificates import write_private
 from rehearsal.control_plane import ControlPlane, Nodes
 from rehearsal.engine import Engine, checkpoint_of, clear_dead_update, only_one
 from rehearsal.errors import RehearsalError
+from rehearsal.events import STREAMED, EventLog
 from rehearsal.narration import Watch, changed_lines, changes_table, outputs_table
 from rehearsal.picture import mermaid
 from rehearsal.processes import Daemons
@@ -62,14 +63,17 @@ class Rehearsal:
         nodes = Nodes(region=region, zones=[f"{region}{letter}" for letter in "abc"])
         return ControlPlane(self.directory / "cluster", tools, nodes)
 
-    def preview(self) -> Watch:
+    def preview(self, log: EventLog | None = None) -> Watch:
         """Show what `up` would do; manifests are judged by the real API server.
+
+        Args:
+            log: keeps the engine's events, until it failed if it does.
 
         Raises:
             RehearsalError: the program, the engine or the API server refuses the stack.
         """
         with self.entered() as stack:
-            return self._preview(stack)
+            return self._preview(stack, log)
 
     def up(self) -> Watch:
         """Preview, bring the stack up, and show the outputs.
@@ -80,7 +84,12 @@ class Rehearsal:
         with self.entered() as stack:
             planned = self._preview(stack)
             with Watch(self.console, "up", total=len(planned.steps)) as watch:
-                result = self.run(watch, lambda: stack.up(on_event=watch.on_event, show_secrets=False))
+                result = self.run(
+                    watch,
+                    lambda: stack.up(
+                        on_event=watch.on_event, show_secrets=False, **self.project.policies(self.stack)
+                    ),
+                )
             self.console.print(changes_table(watch, f"\n{self.stack} is up"))
             self.console.print(outputs_table(result.outputs, "\nOutputs"))
             self.console.print(
@@ -97,11 +106,18 @@ class Rehearsal:
             RehearsalError: something was refused or failed.
         """
         with Watch(self.console, "preview") as watch:
-            planned = self.run(watch, lambda: stack.preview(on_event=watch.on_event))
+            planned = self.run(
+                watch, lambda: stack.preview(on_event=watch.on_event, **self.project.policies(self.stack))
+            )
         if set(planned.change_summary) <= {auto.OpType.SAME}:
             return
         with Watch(self.console, "up", total=len(watch.steps)) as watch:
-            self.run(watch, lambda: stack.up(on_event=watch.on_event, show_secrets=False))
+            self.run(
+                watch,
+                lambda: stack.up(
+                    on_event=watch.on_event, show_secrets=False, **self.project.policies(self.stack)
+                ),
+            )
         self.console.print(changes_table(watch, f"\n{self.stack} is in line with the program"))
 
     def down(self) -> None:
@@ -194,9 +210,20 @@ class Rehearsal:
         with Watch(self.console, "refresh") as watch:
             self.run(watch, lambda: stack.refresh(on_event=watch.on_event, show_secrets=False))
 
-    def _preview(self, stack: auto.Stack) -> Watch:
+    def _preview(self, stack: auto.Stack, log: EventLog | None = None) -> Watch:
+        if log is not None:
+            log.start()
+            stack.workspace.env_vars = {**stack.workspace.env_vars, **STREAMED}
         with Watch(self.console, "preview") as watch:
-            self.run(watch, lambda: stack.preview(on_event=watch.on_event))
+            self.run(
+                watch,
+                lambda: stack.preview(
+                    on_event=watch.on_event,
+                    on_output=log and log.take,
+                    json=log is not None,
+                    **self.project.policies(self.stack),
+                ),
+            )
         self.console.print(changes_table(watch, f"\nPreview of {self.stack}"))
         for line in changed_lines(watch):
             self.console.print(line, highlight=False, soft_wrap=True)

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 import getpass
-import json
 import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from pydantic import TypeAdapter, ValidationError
 from rich.console import Console
 
-from operations.release import Version
-from operations.rollout.actions import Outcome, Report
+from operations.rollout.actions import Outcome
 from operations.rollout.events import Pause, Resume, Rollback
 from operations.rollout.plan import INTERVAL
-from rollout import report
+from rollout import ending, report
 from rollout.desk import Desk
 from rollout.errors import RolloutError
 from rollout.handover import is_alive
-from rollout.picture import draw
-from rollout.record import Command, Lease, Record
-from rollout.view import View, headline, line_of
-
-ROLLED_BACK = 3
-"""The exit code of a rollout that was taken back."""
+from rollout.record import Command, Lease
+from rollout.view import headline, line_of
 
 app = typer.Typer(
     name="rollout",
@@ -70,8 +63,15 @@ LOCALLY = "http://localhost:9090"
 def start(
     stack: Stack,
     version: Annotated[str, typer.Option("--version", help="What shall run, such as v2.4.0.")],
+    change: Annotated[
+        str | None,
+        typer.Option(
+            "--change",
+            help="The change request that brings it, such as CHG0030042: where the gate is cab, and nowhere else.",
+        ),
+    ] = None,
     who: Who = "",
-    why: Annotated[str, typer.Option("--why", help="Why, such as the number of the change.")] = "",
+    why: Annotated[str, typer.Option("--why", help="Why; the journal keeps it.")] = "",
     prometheus: PrometheusUrl = LOCALLY,
     work_dir: WorkDir = Path(),
     program: Program = None,
@@ -85,9 +85,9 @@ def start(
     as_json: Json = False,
 ) -> None:
     """Take a version to the idle slot and up the ladder; come back by itself when the gates fail."""
-    wanted = _version(version)
+    wanted = ending.version_of(version)
     desk = _desk(stack, work_dir, program, prometheus)
-    with _view(as_json) as view:
+    with ending.view(as_json) as view:
         ended = desk.begin(
             wanted,
             who or getpass.getuser(),
@@ -95,8 +95,9 @@ def start(
             view,
             speed,
             timedelta(seconds=interval),
+            change,
         )
-    _end(desk, ended, picture, as_json=as_json, wanted=Outcome.COMPLETED)
+    raise typer.Exit(ending.end(desk, ended, picture, as_json=as_json, wanted=Outcome.COMPLETED))
 
 
 @app.command()
@@ -155,9 +156,9 @@ def status(stack: Stack, work_dir: WorkDir = Path(), as_json: Json = False) -> N
     """Say where the rollout is, who drives it, and what was decided and why."""
     record = _desk(stack, work_dir).journal.read()
     if as_json:
-        _print_json(report.status(stack, record, _now()))
+        ending.print_json(report.status(stack, record, _now()))
         return
-    console = _console()
+    console = ending.console()
     if record is None:
         console.print(f"There was no rollout of '{stack}' yet.")
         return
@@ -176,20 +177,11 @@ def status(stack: Stack, work_dir: WorkDir = Path(), as_json: Json = False) -> N
 def draw_(stack: Stack, work_dir: WorkDir = Path(), picture: Picture = None) -> None:
     """Draw the latest rollout from its journal: weights, error rate and latency, and the decisions."""
     desk = _desk(stack, work_dir)
-    _console().print(_drawn(desk, _latest(desk), picture), soft_wrap=True)
+    ending.console().print(ending.draw_into(desk, ending.latest(desk), picture), soft_wrap=True)
 
 
 def _desk(stack: str, work_dir: Path, program: Path | None = None, prometheus: str = LOCALLY) -> Desk:
     return Desk(stack, work_dir.resolve(), (program or Path("__main__.py")).resolve(), prometheus)
-
-
-def _version(text: str) -> str:
-    try:
-        return TypeAdapter[str](Version).validate_python(text)
-    except ValidationError as error:
-        raise RolloutError(
-            f"--version {text}: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
-        ) from error
 
 
 def _said(reason: str) -> str:
@@ -204,58 +196,21 @@ def _tell(desk: Desk, command: Command, *, as_json: bool) -> None:
 
 def _told(command: str, driver: Lease, *, as_json: bool) -> None:
     if as_json:
-        _print_json({"command": command, "told": driver.model_dump(mode="json", by_alias=True)})
+        ending.print_json({"command": command, "told": driver.model_dump(mode="json", by_alias=True)})
     else:
-        _console().print(f"{command}: told {driver.holder}, who hears it within seconds.")
+        ending.console().print(f"{command}: told {driver.holder}, who hears it within seconds.")
 
 
 def _take_over(
     desk: Desk, command: Resume | Rollback, picture: Path | None, *, as_json: bool, wanted: Outcome
 ) -> None:
     """Tell the driver that lives; where none does, be it to the end."""
-    with _view(as_json) as view:
+    with ending.view(as_json) as view:
         ended = desk.take_over(command, view)
     if isinstance(ended, Lease):
         _told(command.kind, ended, as_json=as_json)
     else:
-        _end(desk, ended, picture, as_json=as_json, wanted=wanted)
-
-
-def _end(desk: Desk, ended: Report, picture: Path | None, *, as_json: bool, wanted: Outcome) -> None:
-    record = _latest(desk)
-    drawn = _drawn(desk, record, picture)
-    if as_json:
-        _print_json({**ended.model_dump(mode="json", by_alias=True), "picture": drawn})
-    else:
-        _console().print(f"\n{report.summary(record)}\nPicture: {drawn}", markup=False, soft_wrap=True)
-    if ended.outcome is not wanted:
-        raise typer.Exit(ROLLED_BACK)
-
-
-def _latest(desk: Desk) -> Record:
-    record = desk.journal.read()
-    if record is None:
-        raise RolloutError(f"there was no rollout of '{desk.stack}' yet")
-    return record
-
-
-def _drawn(desk: Desk, record: Record, picture: Path | None) -> str:
-    path = picture or Path(f"rollout-{desk.stack}-{record.state.plan.version}.svg")
-    path.write_text(draw(record, f"Rollout of {record.state.plan.version} to {desk.stack}"))
-    return str(path)
-
-
-def _view(as_json: bool) -> View:
-    console = Console(stderr=True, highlight=False) if as_json else _console()
-    return View(console, live=console.is_terminal)
-
-
-def _console() -> Console:
-    return Console(highlight=False)
-
-
-def _print_json(value: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(value, indent=2) + "\n")
+        raise typer.Exit(ending.end(desk, ended, picture, as_json=as_json, wanted=wanted))
 
 
 def _now() -> datetime:
@@ -270,7 +225,5 @@ def main() -> None:
         Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", markup=False)
         sys.exit(1)
     except KeyboardInterrupt:
-        Console(stderr=True, soft_wrap=True).print(
-            "interrupted: the weights stay as they are, and nobody watches them. `rollout resume` goes on."
-        )
+        Console(stderr=True, soft_wrap=True).print(f"interrupted: {ending.LEFT}. `rollout resume` goes on.")
         sys.exit(130)

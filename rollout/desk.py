@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
+from operations import changes
+from operations.changes import ChangeNumber, Recorded
 from operations.release import Version
 from operations.rollout.actions import Report
 from operations.rollout.events import Promote, Resume, Rollback
@@ -18,7 +20,7 @@ from operations.rollout.state import State
 from operations.slots import WHOLE
 from rollout import handover
 from rollout.driver import Driver
-from rollout.engine import Engine
+from rollout.engine import Departed, Engine
 from rollout.errors import RolloutError
 from rollout.infrastructure import PulumiInfrastructure
 from rollout.journal import PulumiJournal
@@ -72,17 +74,36 @@ class Desk:
         return PulumiInfrastructure(Engine.of(self.stack, self.work_dir, self.program), self.file)
 
     def begin(
-        self, version: Version, who: str, why: str, narrator: Narrator, speed: int, interval: timedelta
+        self,
+        version: Version,
+        who: str,
+        why: str,
+        narrator: Narrator,
+        speed: int,
+        interval: timedelta,
+        change: ChangeNumber | None = None,
     ) -> Report:
         """Drive a new rollout to its end.
 
+        Args:
+            version: what shall run.
+            who: who asks for it.
+            why: the journal keeps it.
+            narrator: tells a person.
+            speed: what bake times and limits are divided by, for a rehearsal.
+            interval: between two evaluations of the gates.
+            change: the change request that brings the version; None where the environment takes none.
+
         Raises:
-            RolloutError: another one is under way, or the stack is not as its file says.
+            RolloutError: another one is under way, the stack is not as its file says, or the change request is missing,
+                malformed, was used before, or is none that the environment takes.
         """
+        if refusal := changes.refusal(self.file.gate(), self.file.changes(), change):
+            raise RolloutError(f"{self.stack}: {refusal}")
         now = datetime.now(UTC)
         # Before the stack is looked at, which takes a while.
         handover.refuse_second(self.journal.read(), now)
-        state = start(self._plan(version, speed, interval), now, who, why)
+        state = start(self._plan(version, speed, interval, change), now, who, why)
         lease = handover.lease_of(who, datetime.now(UTC))
         self.journal.change(lambda found: handover.begun(found, state, lease))
         return self._drive(state, lease, narrator)
@@ -93,13 +114,27 @@ class Desk:
         Raises:
             RolloutError: there is nothing to go on with, or the command changes nothing.
         """
+        found = self.journal.read()
         if isinstance(command, Rollback):
-            self._refuse_stale(self.journal.read())
+            self._refuse_stale(found)
+        self._bury(found)
         lease = handover.lease_of(command.who, datetime.now(UTC))
         record = self.journal.change(lambda found: handover.taken_over(found, self.stack, command, lease))
         if record.lease is not None and record.lease.token != lease.token:
             return record.lease
+        if self.infrastructure.bring_in_line(record.state.plan):
+            narrator.says(
+                f"{self.file.path.name} was behind: its release and change requests are those in force now"
+            )
         return self._drive(record.state, lease, narrator)
+
+    def _bury(self, found: Record | None) -> None:
+        """Have the locks lifted that a driver left whose lease has run out: its machine may be gone, and nobody else will."""
+        if found is None or found.lease is None or handover.is_alive(found.lease, datetime.now(UTC)):
+            return
+        departed = Departed(found.lease.host, found.lease.expires)
+        self.journal.departed = departed
+        self.infrastructure.engine = replace(self.infrastructure.engine, departed=departed)
 
     def tell(self, command: Command) -> Lease:
         """Tell the driver, which is returned.
@@ -118,13 +153,16 @@ class Desk:
         state = handover.under_way(self.journal.read(), self.stack).state
         return Promote(at=datetime.now(UTC), who=who, weight=state.phase.weight, reason=reason)
 
-    def _plan(self, version: Version, speed: int, interval: timedelta) -> Plan:
+    def _plan(self, version: Version, speed: int, interval: timedelta, change: ChangeNumber | None) -> Plan:
+        in_force = self.infrastructure.ledger()
+        if in_force and (why := Recorded.of(in_force).refusal(self.file.changes())):
+            raise RolloutError(f"{self.file.path.name}: {why}")
         release = self.file.release()
-        declared, in_force = release.weights, self.infrastructure.recorded_weights()
-        if declared != in_force:
+        declared, found = release.weights, self.infrastructure.recorded_weights()
+        if declared != found:
             raise RolloutError(
                 f"{self.file.path.name} says blue {declared.blue} %, green {declared.green} %; in force are "
-                f"{in_force.blue} and {in_force.green}: bring the stack up first"
+                f"{found.blue} and {found.green}: bring the stack up first"
             )
         try:
             plan = Plan.of(
@@ -134,6 +172,7 @@ class Desk:
                 drain=timedelta(seconds=self.infrastructure.drain_seconds()),
                 interval=interval,
                 speed=speed,
+                change=change,
             )
         except ValueError as error:
             raise RolloutError(" ".join(str(error).split())) from error
@@ -145,7 +184,7 @@ class Desk:
         """A rollout that has ended can be taken back only while both slots still are as it left them."""
         if found is None or not found.ended:
             return
-        plan, release = found.state.plan, self.file.release()
+        plan, release = found.state.plan, self.infrastructure.told() or self.file.release()
         new, old = release.of(plan.slot), release.of(plan.slot.other)
         if (new.weight, new.version, old.version) != (WHOLE, plan.version, plan.replaces):
             raise RolloutError(

@@ -9,14 +9,20 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 from pulumi import automation as auto
 from pulumi.automation import events
 
+from operations.environments import EnvironmentName
+from operations.guardrails import POLICY_PACK, level
+from operations.preview.digest import Violation
+from operations.preview.steps import STACK, State, Step, name_of, type_of
 from rollout.errors import RolloutError, UpdateFailed
 
 LOCK_PATIENCE_SECONDS: Final = 600
@@ -24,39 +30,17 @@ LOCK_PATIENCE_SECONDS: Final = 600
 
 LOCK_POLL_SECONDS: Final = 3
 
-STACK: Final = "pulumi:pulumi:Stack"
+_REPLACING: Final = frozenset({"create-replacement", "delete-replaced", "replace"})
+"""Three events of one resource, which is replaced."""
 
-_UNCHANGED: Final = frozenset({"same", "read", "refresh"})
 _MARKUP: Final = re.compile(r"<\{%.*?%\}>")
-_HOLDER: Final = re.compile(r"created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\)")
-_WORDS_AROUND: Final = (
-    "python inline source runtime error",
-    "an unhandled error occurred",
-    "preview failed",
-    "update failed",
-)
+_HOLDER: Final = re.compile(r"created by \S+@(?P<host>\S+) \(pid (?P<pid>\d+)\) at (?P<at>\S+)")
+"""The holder of a lock, as the engine tells it. Source:
+https://github.com/pulumi/pulumi/blob/v3.259.0/pkg/backend/diy/lock.go"""
+_WORDS_AROUND: Final = ("an unhandled error occurred: ", "python inline source runtime error: ")
+_LAST_WORDS: Final = frozenset({"preview failed", "update failed"})
 
 Result = TypeVar("Result")
-
-
-@dataclass(frozen=True)
-class Step:
-    """One resource that a preview would change."""
-
-    operation: str
-    urn: str
-    ancestors: tuple[str, ...]
-    """URNs of its components, from the nearest to the outermost."""
-    properties: tuple[str, ...] = ()
-
-    @property
-    def type(self) -> str:
-        """The type token."""
-        return self.urn.split("::")[2].rsplit("$", 1)[-1]
-
-    def __str__(self) -> str:
-        what = f" ({', '.join(self.properties)})" if self.properties else ""
-        return f"{self.operation} {self.type} {self.urn.split('::', 3)[3]}{what}"
 
 
 @dataclass
@@ -64,36 +48,101 @@ class Plan:
     """What a preview would do, from the engine's events. Of their messages only errors are kept: others may hold secrets."""
 
     errors: list[str] = field(default_factory=list[str])
-    _steps: dict[str, tuple[str, tuple[str, ...]]] = field(
-        default_factory=dict[str, tuple[str, tuple[str, ...]]]
-    )
+    violations: list[Violation] = field(default_factory=list[Violation])
+    outside: set[str] = field(default_factory=set[str])
+    """URNs of what a refresh found changed or gone: Pulumi did not leave it so."""
+    outputs: tuple[Mapping[str, Any], Mapping[str, Any]] = field(default=({}, {}), repr=False)
+    """The stack's outputs before and after; after is empty, or as before, until the program has run to its end."""
+    _steps: dict[str, Step] = field(default_factory=dict[str, Step])
     _parents: dict[str, str] = field(default_factory=dict[str, str])
 
     def on_event(self, event: events.EngineEvent) -> None:
         """Take one event of the engine."""
         if event.resource_pre_event:
-            step = event.resource_pre_event.metadata
-            state = step.new or step.old
-            self._parents[step.urn] = state.parent if state else ""
-            if step.op.value not in _UNCHANGED and step.type != STACK:
-                details = sorted(step.detailed_diff or {}) or list(step.diffs or [])
-                self._steps[step.urn] = (step.op.value, tuple(details))
+            self._planned(event.resource_pre_event.metadata)
+        elif event.res_outputs_event:
+            self._told(event.res_outputs_event.metadata)
+        elif event.policy_event:
+            self.violations.append(_violation(event.policy_event))
         elif event.diagnostic_event and event.diagnostic_event.severity == "error":
-            message = _MARKUP.sub("", event.diagnostic_event.message).strip()
-            if message and not message.startswith(_WORDS_AROUND):
-                self.errors.append(message.splitlines()[0] if "Traceback" in message else message)
+            self._failed(event.diagnostic_event)
 
     @property
     def steps(self) -> tuple[Step, ...]:
         """What would change, without the stack's outputs."""
+        return tuple(step for step in self.resources if step.changes)
+
+    @property
+    def resources(self) -> tuple[Step, ...]:
+        """Every resource, whether it changes or not, without the stack."""
         return tuple(
-            Step(operation, urn, self._ancestors(urn), properties)
-            for urn, (operation, properties) in self._steps.items()
+            replace(step, ancestors=self._ancestors(urn))
+            for urn, step in self._steps.items()
+            if step.type != STACK
         )
+
+    def _planned(self, metadata: events.StepEventMetadata) -> None:
+        operation = metadata.op.value
+        if operation == "refresh":
+            return
+        urn = metadata.urn
+        if state := metadata.new or metadata.old:
+            self._parents[urn] = state.parent
+        earlier = self._steps.get(urn, Step(operation, urn, ()))
+        details = sorted(metadata.detailed_diff or {}) or list(metadata.diffs or [])
+        self._steps[urn] = Step(
+            operation="replace" if operation in _REPLACING else operation,
+            urn=urn,
+            ancestors=(),
+            properties=tuple(dict.fromkeys((*earlier.properties, *details))),
+            before=_state(metadata.old),
+            after=earlier.after or _state(metadata.new),
+        )
+
+    def _told(self, metadata: events.StepEventMetadata) -> None:
+        if metadata.op.value == "refresh":
+            if metadata.detailed_diff or metadata.new is None:
+                self.outside.add(metadata.urn)
+        elif metadata.type == STACK:
+            # Told several times; the last time, when the program has run to its end, with its outputs.
+            before, after = (state.outputs if state else None for state in (metadata.old, metadata.new))
+            self.outputs = (before or {}, after or {})
+
+    def _failed(self, diagnostic: events.DiagnosticEvent) -> None:
+        message = _MARKUP.sub("", diagnostic.message).strip()
+        # What a program raises is told twice, in other words around it, and then that the preview failed.
+        for words in _WORDS_AROUND:
+            message = message.removeprefix(words)
+        if "Traceback" in message:
+            message = message.splitlines()[0]
+        if about := _resource(diagnostic.urn or ""):
+            message = f"{about}: {message}"
+        elif message in _LAST_WORDS:
+            return
+        if message and message not in self.errors:
+            self.errors.append(message)
 
     def _ancestors(self, urn: str) -> tuple[str, ...]:
         parent = self._parents.get(urn, "")
         return (parent, *self._ancestors(parent)) if parent else ()
+
+
+def _state(state: events.StepEventStateMetadata | None) -> State | None:
+    return None if state is None else State(inputs=state.inputs or {}, protect=bool(state.protect))
+
+
+def _violation(event: events.PolicyEvent) -> Violation:
+    return Violation(
+        policy=event.policy_name,
+        mandatory=event.enforcement_level == "mandatory",
+        resource=_resource(event.resource_urn or ""),
+        message=_MARKUP.sub("", event.message).strip(),
+    )
+
+
+def _resource(urn: str) -> str:
+    """Type and name of a resource; nothing for the stack itself."""
+    return "" if not urn or type_of(urn) == STACK else f"{type_of(urn)} {name_of(urn)}"
 
 
 @dataclass(frozen=True)
@@ -107,19 +156,37 @@ class Resource:
     @property
     def type(self) -> str:
         """The type token."""
-        return self.urn.split("::")[2].rsplit("$", 1)[-1]
+        return type_of(self.urn)
 
     @property
     def name(self) -> str:
         """The name in the program."""
-        return self.urn.split("::", 3)[3]
+        return name_of(self.urn)
+
+
+@dataclass(frozen=True)
+class Departed:
+    """A driver of another machine who has died, as its lease ran out."""
+
+    host: str
+    expired: datetime
+    """When it ran out."""
 
 
 @dataclass(frozen=True)
 class Engine:
-    """One stack of the program, and the folder with its files."""
+    """One stack of the program, and the folder with its files.
+
+    Attributes:
+        stack: as the Automation API has it.
+        guardrails: the folder of the program's policy pack and the file that says how firmly the stack is held to it; None
+            where the program has none.
+        departed: who left locks that nobody else lifts; None where nobody is known to have died.
+    """
 
     stack: auto.Stack
+    guardrails: tuple[Path, Path] | None = None
+    departed: Departed | None = None
 
     @classmethod
     def of(cls, stack: str, work_dir: Path, program: Path) -> Engine:
@@ -144,7 +211,8 @@ class Engine:
                     project_name=project_of(work_dir),
                     program=run,
                     opts=auto.LocalWorkspaceOptions(work_dir=str(work_dir)),
-                )
+                ),
+                guardrails_of(stack, program.parent),
             )
         except auto.StackNotFoundError as error:
             raise RolloutError(f"no stack '{stack}': bring it up first, with pulumi up") from error
@@ -160,29 +228,67 @@ class Engine:
             target: URNs that the update is limited to; None does not limit it.
 
         Raises:
-            UpdateFailed: the program or a provider refuses.
+            UpdateFailed: the program, a provider or a guardrail refuses.
         """
         plan = Plan()
-        with tempfile.TemporaryDirectory(prefix="rollout-") as folder:
-            # Only read: the stack's own file is changed once it is known that nothing else would.
-            file = Path(folder) / file_name
-            file.touch(mode=0o600)
-            file.write_text(text)
+        pack, levels = self._packs(target)
+        with _private(text, file_name) as file:
             self._run(
                 plan,
                 lambda: self.stack.preview(
-                    on_event=plan.on_event, config_file=str(file), target=list(target) if target else None
+                    on_event=plan.on_event,
+                    config_file=file,
+                    target=list(target) if target else None,
+                    policy_packs=pack,
+                    policy_pack_configs=levels,
                 ),
             )
         return plan
 
+    def look(
+        self,
+        plan: Plan,
+        *,
+        refresh: bool = False,
+        guarded: bool = False,
+        text: str | None = None,
+    ) -> None:
+        """Let a plan hear what an update would do. Nothing is written, and no lock taken.
+
+        Args:
+            plan: hears everything until the end, or until it failed.
+            refresh: whether what is there is read from the providers first.
+            guarded: whether the guardrails are asked.
+            text: of the stack file, where it is not to be the file's own.
+
+        Raises:
+            UpdateFailed: the program, a provider or a guardrail refuses.
+        """
+        pack, levels = self._packs() if guarded else (None, None)
+        with nullcontext() if text is None else _private(text, f"Pulumi.{self.stack.name}.yaml") as file:
+            self._run(
+                plan,
+                lambda: self.stack.preview(
+                    refresh=refresh,
+                    policy_packs=pack,
+                    policy_pack_configs=levels,
+                    config_file=file,
+                    on_event=plan.on_event,
+                ),
+            )
+
     def up(self, message: str, target: Sequence[str] | None = None) -> None:
         """Update the stack.
 
+        Args:
+            message: why; the history of the stack keeps it.
+            target: URNs that the update is limited to; None does not limit it.
+
         Raises:
-            UpdateFailed: it broke off.
+            UpdateFailed: it broke off, or a guardrail refuses it.
         """
         plan = Plan()
+        pack, levels = self._packs(target)
         self._run(
             plan,
             lambda: self.stack.up(
@@ -190,6 +296,8 @@ class Engine:
                 message=message,
                 show_secrets=False,
                 target=list(target) if target else None,
+                policy_packs=pack,
+                policy_pack_configs=levels,
             ),
         )
 
@@ -220,17 +328,54 @@ class Engine:
             for found in cast("list[dict[str, Any]]", deployment.get("resources") or [])
         ]
 
+    def _packs(self, target: Sequence[str] | None = None) -> tuple[list[str] | None, list[str] | None]:
+        """Guardrails as the engine takes them: folders, and a file for each. None where the update is limited: that is the way
+        back, which waits for nobody."""
+        if self.guardrails is None or target:
+            return None, None
+        pack, levels = self.guardrails
+        return [str(pack)], [str(levels)]
+
     def _run(self, plan: Plan, operation: Callable[[], Result]) -> Result:
         try:
-            return patiently(self.stack, operation)
+            return patiently(self.stack, operation, self.departed)
         except auto.CommandError as error:
-            raise UpdateFailed("; ".join(dict.fromkeys(plan.errors)) or gist(error)) from error
+            # Of a guardrail's message the last line says what is wrong with which resource.
+            refused = [
+                f"policy {violation.policy}: {violation.message.splitlines()[-1]}"
+                for violation in plan.violations
+                if violation.mandatory
+            ]
+            raise UpdateFailed("; ".join(dict.fromkeys(plan.errors + refused)) or gist(error)) from error
 
 
-def patiently(stack: auto.Stack, operation: Callable[[], Result]) -> Result:
+@contextmanager
+def _private(text: str, file_name: str) -> Generator[str]:
+    """Return a file with this text that nobody else may read, and that is only read: the stack's own file is changed once
+    it is known what that would do."""
+    with tempfile.TemporaryDirectory(prefix="rollout-") as folder:
+        file = Path(folder) / file_name
+        file.touch(mode=0o600)
+        file.write_text(text)
+        yield str(file)
+
+
+def guardrails_of(stack: str, root: Path) -> tuple[Path, Path] | None:
+    """Return the folder of a program's policy pack, and the file that says how firmly a stack is held to it, if it has one."""
+    pack = (root / POLICY_PACK).resolve()  # where its Python is, is found from there
+    named = EnvironmentName(stack) if stack in set(EnvironmentName) else None
+    return (pack, pack / level(named).file) if (pack / "PulumiPolicy.yaml").is_file() else None
+
+
+def patiently(stack: auto.Stack, operation: Callable[[], Result], departed: Departed | None = None) -> Result:
     """Run an operation of the engine, waiting while another one has the stack.
 
-    The lock of an engine on this machine that was killed is lifted: nobody else will.
+    The lock of an engine that is known to have died is lifted: nobody else will.
+
+    Args:
+        stack: whose lock it is.
+        operation: what is run.
+        departed: the driver of another machine who has died, if any.
 
     Raises:
         RolloutError: the stack is still in use after ten minutes.
@@ -241,7 +386,7 @@ def patiently(stack: auto.Stack, operation: Callable[[], Result]) -> Result:
         try:
             return operation()
         except auto.ConcurrentUpdateError as error:
-            if _dead(str(error)):
+            if dead(str(error), departed):
                 stack.cancel()
             elif time.monotonic() >= deadline:
                 raise UpdateFailed(
@@ -273,12 +418,25 @@ def gist(error: Exception) -> str:
     )
 
 
-def _dead(message: str) -> bool:
-    """Whether every holder of a lock is a process of this machine that has ended."""
+def dead(message: str, departed: Departed | None = None) -> bool:
+    """Whether every holder of a lock has ended: it is a process of this machine that is gone, or the departed's.
+
+    Args:
+        message: in which the engine tells the holders.
+        departed: the driver of another machine who has died, if any. What its machine has locked since is somebody else's.
+    """
+
+    def ended(holder: re.Match[str]) -> bool:
+        if holder["host"] == socket.gethostname():
+            return not runs(int(holder["pid"]))
+        return (
+            departed is not None
+            and holder["host"] == departed.host
+            and datetime.fromisoformat(holder["at"]) <= departed.expired
+        )
+
     holders = list(_HOLDER.finditer(message))
-    return bool(holders) and all(
-        holder["host"] == socket.gethostname() and not runs(int(holder["pid"])) for holder in holders
-    )
+    return bool(holders) and all(ended(holder) for holder in holders)
 
 
 def runs(pid: int) -> bool:

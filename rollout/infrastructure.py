@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, cast
 
-from operations.release import Version
-from operations.rollout.actions import PrepareSlot, ScaleDown, SetWeights, release_after
+from pydantic import TypeAdapter
+
+from operations.changes import Ledger
+from operations.release import Release, Version
+from operations.rollout.actions import (
+    PrepareSlot,
+    ScaleDown,
+    SetWeights,
+    changes_after,
+    release_after,
+    released,
+)
+from operations.rollout.plan import Plan
 from operations.slots import Slot, Weights
 from rollout.cluster import Cluster
-from rollout.engine import Engine, Resource, Step
+from rollout.engine import STACK, Engine, Resource, Step
 from rollout.errors import PlanRefused, UpdateFailed
 from rollout.stack_file import StackFile
 
@@ -19,6 +31,9 @@ LISTENER_RULE: Final = "aws:lb/listenerRule:ListenerRule"
 TARGET_GROUP: Final = "aws:lb/targetGroup:TargetGroup"
 KUBERNETES: Final = "pulumi:providers:kubernetes"
 SLOT: Final = "quikapp:slots:Slot"
+CHANGE_RECORD: Final = "quikapp:changes:ChangeRecord"
+
+_LEDGER: Final = TypeAdapter[Ledger](Ledger)
 
 SHOWN_STEPS: Final = 10
 """Of the steps that a refused preview contains."""
@@ -34,7 +49,8 @@ class PulumiInfrastructure:
     def change(self, action: PrepareSlot | SetWeights | ScaleDown, stable: Version) -> None:
         """Update the stack so that the action's effect is in force, and nothing else changes. See `ports`."""
         release = release_after(self.file.release(), action).model_copy(update={"stable": stable})
-        text = self.file.with_release(release)
+        changes = changes_after(self.file.changes(), action)
+        text = self.file.with_release(release, changes)
         # On the way back traffic does not wait for whatever else somebody has changed in the program meanwhile: the
         # update is limited to the listener rules.
         old = release.stable_slot
@@ -49,7 +65,9 @@ class PulumiInfrastructure:
         if others:
             raise PlanRefused(_refusal(action, others))
         self.file.write(text)
-        if plan.steps:
+        # Others read of the stack's outputs what its release is: they are told where nothing else changes, too.
+        before, after = plan.outputs
+        if plan.steps or before.get("release") != after.get("release"):
             self.engine.up(f"rollout: {_said(action)}", target)
 
     def weights(self) -> Weights:
@@ -82,6 +100,43 @@ class PulumiInfrastructure:
             raise UpdateFailed(f"the listener rules differ in their weights (blue:green): {listed}")
         return next(iter(found.values()))
 
+    def told(self) -> Release | None:
+        """Return the release that the stack's outputs tell; None where the program tells none."""
+        for found in self.engine.resources():
+            if found.type == STACK and (release := found.outputs.get("release")) is not None:
+                return Release.model_validate_json(json.dumps(release), by_alias=True)
+        return None
+
+    def ledger(self) -> Ledger:
+        """Return the change requests in force, as the stack's state has them; none where none is recorded.
+
+        The component that records them says which there are, as soon as they are recorded: an update that breaks off after
+        that leaves the stack's outputs as they were.
+        """
+        for found in self.engine.resources():
+            if found.type == CHANGE_RECORD:
+                return _LEDGER.validate_json(json.dumps(found.outputs.get("changes", [])), by_alias=True)
+        return ()
+
+    def bring_in_line(self, plan: Plan) -> bool:
+        """Make the stack file say of release and change requests what is in force; return whether it said something else.
+
+        A rollout that is gone on with on another machine finds the stack file of a checkout there, which may be older than
+        what the rollout has done so far.
+        """
+        if (told := self.told()) is None:
+            return False
+        try:
+            weights = self.recorded_weights()
+        except UpdateFailed:
+            weights = None
+        ledger = self.ledger()
+        release = released(told, plan, ledger, weights)
+        if (release, ledger) == (self.file.release(), self.file.changes()):
+            return False
+        self.file.write(self.file.with_release(release, ledger))
+        return True
+
     def ailment(self, slot: Slot) -> str | None:
         """Return why a slot is not healthy; None if it is. See `ports`."""
         try:
@@ -92,14 +147,19 @@ class PulumiInfrastructure:
     @cached_property
     def cluster(self) -> Cluster:
         """The stack's cluster."""
-        return Cluster(self._kubeconfig)
+        return Cluster(self.kubeconfig)
 
     def drain_seconds(self) -> int:
         """Return how long a target still gets the requests that were under way once it leaves: the longest of all."""
         groups = [group for group in self.engine.resources() if group.type == TARGET_GROUP]
         return max((int(group.outputs.get("deregistrationDelay", 0)) for group in groups), default=0)
 
-    def _kubeconfig(self) -> str:
+    def kubeconfig(self) -> str:
+        """Return the way into the stack's cluster, as its state has it.
+
+        Raises:
+            UpdateFailed: there is none.
+        """
         for provider in self.engine.resources():
             if provider.type == KUBERNETES and isinstance(found := provider.inputs.get("kubeconfig"), str):
                 return found
@@ -130,15 +190,22 @@ def _weights(rule: Resource, slots: Mapping[str, Slot]) -> Weights:
 
 
 def _belongs(step: Step, action: PrepareSlot | SetWeights | ScaleDown) -> bool:
-    """Whether an action is about this step: listener rules for a move of weights, else what lies in the slot."""
+    """Whether an action is about this step: listener rules for a move of weights, else what lies in the slot; for a new
+    version also the record of the change request that brings it."""
     if isinstance(action, SetWeights):
         return step.type == LISTENER_RULE and step.operation == "update"
+    if isinstance(action, PrepareSlot) and any(_kind(urn) == CHANGE_RECORD for urn in step.ancestors):
+        return action.change is not None and step.operation == "update"
     return any(_is_slot(urn, action.slot) for urn in (step.urn, *step.ancestors))
 
 
 def _is_slot(urn: str, slot: Slot) -> bool:
-    kind, name = urn.split("::", 3)[2:]
-    return kind.rsplit("$", 1)[-1] == SLOT and name.endswith(f"-{slot}")
+    return _kind(urn) == SLOT and urn.endswith(f"-{slot}")
+
+
+def _kind(urn: str) -> str:
+    """The type of a resource, without its ancestors'."""
+    return urn.split("::", 3)[2].rsplit("$", 1)[-1]
 
 
 def _refusal(action: PrepareSlot | SetWeights | ScaleDown, others: Sequence[Step]) -> str:

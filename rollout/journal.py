@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 import pulumi
 from pulumi import automation as auto
 
-from rollout.engine import gist, patiently
+from rollout.engine import Departed, gist, patiently
 from rollout.errors import JournalFailed, RolloutError
 from rollout.record import Record
 
@@ -30,6 +30,8 @@ class PulumiJournal:
 
     stack: auto.Stack
     _folder: tempfile.TemporaryDirectory[str] = field(repr=False)
+    departed: Departed | None = None
+    """Who left a lock that nobody else lifts."""
 
     @classmethod
     def of(cls, stack: str, work_dir: Path, secrets_provider: str | None) -> PulumiJournal:
@@ -98,7 +100,7 @@ class PulumiJournal:
             pulumi.export(OUTPUT, done[-1].model_dump_json())
 
         try:
-            patiently(self.stack, lambda: self.stack.up(program=program, show_secrets=False))
+            patiently(self.stack, lambda: self.stack.up(program=program, show_secrets=False), self.departed)
         except auto.CommandError as error:
             if refused:
                 raise refused[-1] from None

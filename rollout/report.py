@@ -51,6 +51,7 @@ def summary(record: Record) -> str:
     budget = "" if plan.budget is None else f" of {plan.budget.total_seconds():.1f} s allowed"
     lines = [
         f"{plan.version} in {plan.slot}: {report.outcome} after {took}.",
+        *([] if plan.change is None else [f"Change request: {plan.change}."]),
         f"All traffic is on {report.slot}, which runs {report.version}.",
         f"Why: {report.why}",
         f"Error budget spent: {report.spent.total_seconds():.1f} s of a total outage{budget}.",

@@ -1,19 +1,22 @@
-"""The stack file, of which a rollout changes the release and nothing else: comments and layout stay as they are."""
+"""The stack file, of which a rollout changes the release and the change requests: comments and layout stay as they are."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
+from operations.changes import KEY as CHANGES
+from operations.changes import Ledger
+from operations.environments import Gate
 from operations.facts import Environment
 from operations.release import Release
 from operations.slots import Slot
@@ -22,6 +25,8 @@ from rollout.errors import RolloutError
 RELEASE: Final = "quikapp:release"
 ENVIRONMENT: Final = "quikapp:environment"
 ENCRYPTION: Final = "secretsprovider"
+
+_LEDGER: Final = TypeAdapter[Ledger](Ledger)
 
 
 @dataclass(frozen=True)
@@ -41,28 +46,45 @@ class StackFile:
         except (KeyError, ValidationError) as error:
             raise RolloutError(f"{self.path.name}: {RELEASE} is missing or wrong: {_first(error)}") from error
 
+    def changes(self) -> Ledger:
+        """Return the change requests that the file lists; none where it says nothing of them.
+
+        Raises:
+            RolloutError: they are refused.
+        """
+        listed = _plain(self._config(self._read())).get(CHANGES, [])
+        try:
+            return _LEDGER.validate_json(json.dumps(listed), by_alias=True, by_name=False)
+        except ValidationError as error:
+            raise RolloutError(f"{self.path.name}: {CHANGES} is wrong: {_first(error)}") from error
+
     def sla(self) -> float | None:
         """Return the availability that the environment promises, in percent; None promises nothing.
 
         Raises:
             RolloutError: the file does not say.
         """
-        try:
-            return Environment.model_validate_json(
-                json.dumps(self._group(ENVIRONMENT)), by_alias=True, by_name=False
-            ).sla
-        except (KeyError, ValidationError) as error:
-            raise RolloutError(
-                f"{self.path.name}: {ENVIRONMENT} is missing or wrong: {_first(error)}"
-            ) from error
+        return self._environment().sla
+
+    def gate(self) -> Gate:
+        """Return what a deployment to the environment waits for.
+
+        Raises:
+            RolloutError: the file does not say.
+        """
+        return self._environment().gate
 
     def secrets_provider(self) -> str | None:
         """Return how the stack's secrets are encrypted where the file says it, which the journal's then are too."""
         return cast("str | None", _plain(self._read()).get(ENCRYPTION))
 
-    def with_release(self, release: Release) -> str:
-        """Return the file's text with another release in it."""
+    def with_release(self, release: Release, changes: Ledger | None = None) -> str:
+        """Return the file's text with another release in it, and other change requests; None leaves them as they are."""
         document = self._read()
+        if changes is not None:
+            _list(
+                self._config(document), [change.model_dump(mode="json", by_alias=True) for change in changes]
+            )
         stated = cast("CommentedMap", self._config(document)[RELEASE])
         wanted = release.model_dump(mode="json", by_alias=True, exclude_none=True)
         _merge(stated, wanted)
@@ -79,6 +101,16 @@ class StackFile:
         fresh.write_text(text)
         fresh.chmod(self.path.stat().st_mode)
         fresh.replace(self.path)
+
+    def _environment(self) -> Environment:
+        try:
+            return Environment.model_validate_json(
+                json.dumps(self._group(ENVIRONMENT)), by_alias=True, by_name=False
+            )
+        except (KeyError, ValidationError) as error:
+            raise RolloutError(
+                f"{self.path.name}: {ENVIRONMENT} is missing or wrong: {_first(error)}"
+            ) from error
 
     def _read(self) -> CommentedMap:
         try:
@@ -124,6 +156,26 @@ def _merge(stated: CommentedMap, wanted: Mapping[str, object]) -> None:
 def _drop(stated: CommentedMap, wanted: Mapping[str, object]) -> None:
     for key in [key for key in _plain(stated) if key not in wanted]:
         del stated[key]
+
+
+def _list(config: CommentedMap, wanted: Sequence[Mapping[str, str]]) -> None:
+    """Make the listed change requests these; what is as it should be stays as it is written."""
+    listed = _plain(config).get(CHANGES)
+    if not isinstance(listed, CommentedSeq):
+        if not wanted:
+            return
+        listed = CommentedSeq()
+        config.insert(list(_plain(config)).index(RELEASE) + 1, CHANGES, listed)  # pyright: ignore[reportUnknownMemberType]
+    stated = cast("list[object]", listed)
+    kept = next(
+        (place for place, (is_, should) in enumerate(zip(stated, wanted, strict=False)) if is_ != should),
+        min(len(stated), len(wanted)),
+    )
+    del stated[kept:]
+    for change in wanted[kept:]:
+        entry = CommentedMap(change)
+        entry.fa.set_flow_style()  # pyright: ignore[reportUnknownMemberType]
+        stated.append(entry)
 
 
 def _first(error: KeyError | ValidationError) -> str:

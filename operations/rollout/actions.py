@@ -6,8 +6,10 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
+from operations.changes import ChangeNumber, ChangeRequest, Ledger
 from operations.model import Model
 from operations.release import Release, SlotCapacity, Standby, Version
+from operations.rollout.plan import Plan
 from operations.slots import Slot, Weights
 
 
@@ -48,6 +50,8 @@ class PrepareSlot(_Action):
     kind: Literal["prepare-slot"] = "prepare-slot"
     slot: Slot
     version: Version
+    change: ChangeNumber | None = None
+    """The change request that brings the version; None where none is taken, and on the way back, which needs no other."""
 
 
 class CheckHealth(_Action):
@@ -128,3 +132,29 @@ def release_after(release: Release, action: PrepareSlot | SetWeights | ScaleDown
         for slot in Slot
     }
     return Release.model_validate({**dict(release), **slots})
+
+
+def changes_after(ledger: Ledger, action: PrepareSlot | SetWeights | ScaleDown) -> Ledger:
+    """Return the change requests that the stack must declare for an action to be carried out: at most one more."""
+    if not isinstance(action, PrepareSlot) or action.change is None:
+        return ledger
+    brings = ChangeRequest(request=action.change, version=action.version)
+    return ledger if brings in ledger else (*ledger, brings)
+
+
+def released(told: Release, plan: Plan, ledger: Ledger, weights: Weights | None) -> Release:
+    """Return the release that is in force in the middle of a rollout, or was left by an update that broke off.
+
+    Args:
+        told: what the stack last told, at the end of an update.
+        plan: the rollout's.
+        ledger: the change requests in force, which are recorded at the beginning of an update.
+        weights: those of the listener rules; None while they differ, since a move of them broke off.
+    """
+    prepared = PrepareSlot(step=0, slot=plan.slot, version=plan.version, change=plan.change)
+    recorded = plan.change is not None and changes_after(ledger, prepared) == ledger
+    if recorded and told.of(plan.slot).version != plan.version:
+        told = release_after(told, prepared)
+    if weights is None or weights == told.weights:
+        return told
+    return release_after(told, SetWeights(step=0, weights=weights))

@@ -53,8 +53,9 @@ def next_action(state: State) -> Action:
     plan, step = state.plan, state.step
     match state.stage:
         case Stage.PREPARE:
-            version = plan.version if state.direction is Direction.UP else plan.replaces
-            return PrepareSlot(step=step, slot=state.target, version=version)
+            if state.direction is Direction.BACK:
+                return PrepareSlot(step=step, slot=state.target, version=plan.replaces)
+            return PrepareSlot(step=step, slot=state.target, version=plan.version, change=plan.change)
         case Stage.HEALTH if state.paused:
             return Hold(step=step)
         case Stage.HEALTH:

@@ -5,6 +5,7 @@ from typing import Annotated, Final, Self
 
 from pydantic import Field
 
+from operations.changes import ChangeNumber
 from operations.ladder import LADDER, Phase
 from operations.model import Model
 from operations.release import Release, Standby, Switch, Version
@@ -50,6 +51,8 @@ class Plan(Model):
     version: Version
     replaces: Version
     """What the old slot runs."""
+    change: ChangeNumber | None = None
+    """The change request that brings the version, where the environment takes one."""
     switch: Switch
     standby: Standby
     """The readiness of the slot that is left without traffic at the end."""
@@ -72,6 +75,7 @@ class Plan(Model):
         drain: timedelta,
         interval: timedelta = INTERVAL,
         speed: int = 1,
+        change: ChangeNumber | None = None,
     ) -> Self:
         """Return the plan that takes a version to the slot that is idle.
 
@@ -82,6 +86,7 @@ class Plan(Model):
             drain: how long a pod may still serve requests after its slot lost its weight.
             interval: how often the gates are evaluated.
             speed: what bake times and limits are divided by, for a rehearsal.
+            change: the change request that brings the version, where the environment takes one.
 
         Raises:
             ValueError: no slot is idle, since both have weight.
@@ -96,6 +101,7 @@ class Plan(Model):
             slot=idle,
             version=version,
             replaces=release.of(idle.other).version,
+            change=change,
             switch=release.switch,
             standby=release.standby,
             budget=allowance(sla),

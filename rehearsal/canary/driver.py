@@ -94,14 +94,15 @@ class Driver:
     def __post_init__(self) -> None:
         self.log.write_text("")
 
-    def start(self, version: str, speed: int, interval: float) -> None:
-        """Begin a rollout."""
+    def start(self, version: str, speed: int, interval: float, change: str | None) -> None:
+        """Begin a rollout, under a change request where the environment takes one."""
         self._run(
             "start",
             *("--version", version),
             *("--speed", str(speed)),
             *("--interval", f"{interval:g}"),
             *("--why", "a rehearsal"),
+            *(() if change is None else ("--change", change)),
         )
 
     def resume(self) -> None:

@@ -125,7 +125,7 @@ def rehearse(rehearsal: Rehearsal, fault: Fault, speed: int) -> Story:
                     )
                     _wait_for_samples(prometheus, world)
                     stage = _Stage(rehearsal.console, world, driver, prometheus, hasty, fault, speed, every)
-                    return stage.play(next_version(outputs), budget_seconds(outputs))
+                    return stage.play(next_version(outputs), next_change(outputs), budget_seconds(outputs))
                 finally:
                     driver.kill()
                     prometheus.stop()
@@ -160,7 +160,7 @@ class _Stage:
         self._heard: set[str] = set()
         self._due: float | None = None
 
-    def play(self, version: str, budget: float | None) -> Story:
+    def play(self, version: str, change: str | None, budget: float | None) -> Story:
         """From the beginning to the end of the driver."""
         slots = self._world.slots
         self._say(
@@ -168,7 +168,7 @@ class _Stage:
         )
         if self._fault is Fault.NO_TRAFFIC:
             self._happen()
-        self._driver.start(version, self._speed, self._evaluation)
+        self._driver.start(version, self._speed, self._evaluation, change)
         limit = self._began + LONGEST_HOURS * 3600 / self._speed + LONGEST_WORK_SECONDS
         with self._console.status("") as status:
             while self._driver.code is None:
@@ -324,6 +324,14 @@ def next_version(outputs: Mapping[str, Any]) -> str:
     found = [re.match(r"v(\d+)\.(\d+)\.", str(slot["version"])) for slot in outputs["slots"].values()]
     major, minor = max((int(match[1]), int(match[2])) for match in found if match is not None)
     return f"v{major}.{minor + 1}.0"
+
+
+def next_change(outputs: Mapping[str, Any]) -> str | None:
+    """A change request that was not used before: CHG0030043 after CHG0030042; None where the gate takes none."""
+    if outputs.get("gate") != "cab":
+        return None
+    used = [int(str(change["request"]).removeprefix("CHG")) for change in outputs.get("changes", [])]
+    return f"CHG{max(used, default=0) + 1:07}"
 
 
 def budget_seconds(outputs: Mapping[str, Any]) -> float | None:

@@ -52,15 +52,13 @@ def _lost(drill: Drill) -> None:
 def _overtaken(drill: Drill) -> None:
     """The copy is older than what is really there: an update came after it, which changed things and made one."""
     kept, file = Leftovers(drill.rehearsal.directory), drill.rehearsal.checkpoint
-    slots, version = slots_of(drill.outputs), next_version(drill.outputs)
-    key = f"quikapp:release.{slots.new_name}.version"
-    before = str(drill.outputs["slots"][slots.new_name]["version"])
+    key, after, before = update_of(drill.outputs)
     late = dispensable(drill.resources)
     with drill.step("keep a copy of the state, one object before the end"):
         drill.remove(late["urn"])
         kept.keep(file)
     with drill.step("update the stack after that copy"):
-        drill.configure(key, version)
+        drill.configure(key, after)
         done = drill.up()
         require_only(done, ("create", "update"))
         changed, made = _of(done.steps, "update"), _of(done.steps, "create")
@@ -96,6 +94,19 @@ def _overtaken(drill: Drill) -> None:
     with drill.step("undo the update"):
         drill.configure(key, before)
         drill.up()
+
+
+def update_of(outputs: Mapping[str, Any]) -> tuple[str, str, str]:
+    """The key of the stack file that the drill changes, its value then, and its value now: another version of the idle slot.
+
+    Where a version takes a change request, which is used up by it, it is the slot's capacity.
+    """
+    slot = slots_of(outputs).new_name
+    now = outputs["slots"][slot]
+    if outputs.get("gate") != "cab":
+        return f"quikapp:release.{slot}.version", next_version(outputs), str(now["version"])
+    capacity = str(now["capacity"])
+    return f"quikapp:release.{slot}.capacity", "full" if capacity == "warm" else "warm", capacity
 
 
 def dispensable(resources: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Generator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import pulumi
@@ -22,7 +23,13 @@ def facts_of(stack: str) -> EnvironmentFacts:
 
 @contextmanager
 def recorded(stack: str) -> Generator[Recording[Environment]]:
-    """Everything that a stack declares."""
+    """Everything that a stack declares; outputs of it can be read no more."""
+    yield _recorded(stack)
+
+
+@cache
+def _recorded(stack: str) -> Recording[Environment]:
+    """A whole stack takes seconds, and nobody changes what was recorded: once is enough for all tests."""
     facts = facts_of(stack)
 
     def build() -> Environment:
@@ -30,10 +37,8 @@ def recorded(stack: str) -> Generator[Recording[Environment]]:
         return Environment(facts.name, EnvironmentArgs(facts=facts, secrets=secrets))
 
     made = record(build)
-    try:
-        yield made
-    finally:
-        made.close()
+    made.close()
+    return made
 
 
 def config_map(recording: Recording[Any], prefix: str) -> dict[str, str]:

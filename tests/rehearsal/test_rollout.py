@@ -60,6 +60,17 @@ class Stage:
         change(document["config"])
         path.write_text(yaml.safe_dump(document, sort_keys=False))
 
+    def changes(self) -> list[dict[str, str]]:
+        """The change requests that the stack file lists."""
+        document = cast(
+            "dict[str, Any]", yaml.safe_load((self.work / f"Pulumi.{self.stack}.yaml").read_text())
+        )
+        return document["config"]["quikapp:changes"]
+
+    def fresh(self) -> tuple[str, str]:
+        """The option that names a change request which was not used before."""
+        return ("--change", f"CHG{len(self.changes()) + 1:07}")
+
     def weights(self) -> set[tuple[int, int]]:
         """What the provider has, blue and green, of every rule."""
         rules = [r for r in self.desk.resources(self.stack).values() if r["type"] == LISTENER_RULE]
@@ -160,10 +171,10 @@ def well(request: pytest.FixtureRequest) -> None:
 def test_a_version_goes_up_the_ladder_and_comes_back_on_demand(ladder: Stage) -> None:
     serving, idle = sides(ladder)
     old = ladder.release()[serving]["version"]
-    printed = ladder.rollout("start", "--version", "v2.0.0", "--why", "CHG-1234", *QUICK)
+    printed = ladder.rollout("start", "--version", "v2.0.0", "--why", "a release", *ladder.fresh(), *QUICK)
     assert re.findall(r"verify +(\d+) %", printed) == ["5", "25", "50", "100"]
     assert f"v2.0.0 in {idle}: completed" in printed
-    assert "Why: CHG-1234" in printed
+    assert "Why: a release" in printed
     release = ladder.release()
     assert release[idle] == {"version": "v2.0.0", "weight": 100}
     assert release[serving] == {"version": old, "weight": 0}
@@ -171,6 +182,8 @@ def test_a_version_goes_up_the_ladder_and_comes_back_on_demand(ladder: Stage) ->
     assert ladder.weights() == {shares(idle, 100)}
     assert (ladder.desk.project / "rollout-uat-v2.0.0.svg").read_text().startswith("<svg ")
     assert ladder.status()["outcome"] == "completed"
+    ladder.rollout("draw", "--picture", str(drawn := ladder.desk.project / "again.svg"))
+    assert drawn.read_text().startswith("<svg ")
 
     assert "no rollout of 'uat' is under way" in ladder.rollout("pause", "--reason", "late", code=1)
     printed = ladder.rollout("rollback", "--reason", "next morning")
@@ -181,20 +194,41 @@ def test_a_version_goes_up_the_ladder_and_comes_back_on_demand(ladder: Stage) ->
 def test_what_fails_at_five_percent_comes_back_by_itself(ladder: Stage) -> None:
     serving, idle = sides(ladder)
     ladder.prometheus.slots = {Slot(idle): FAILING, Slot(serving): GOOD}
-    printed = ladder.rollout("start", "--version", "v2.1.0", *QUICK, code=3)
+    (_, change), before = ladder.fresh(), ladder.changes()
+    assert "none was given" in ladder.rollout("start", "--version", "v2.1.0", code=1)
+    used = ladder.rollout("start", "--version", "v2.1.0", "--change", before[-1]["request"], code=1)
+    assert f"was used before, for {before[-1]['version']}" in used
+    printed = ladder.rollout("start", "--version", "v2.1.0", "--change", change, *QUICK, code=3)
     assert re.findall(r"verify +(\d+) %", printed) == ["5", "0"]
     assert "Error Rate: 15% is above the critical threshold, 1%" in printed
     assert ladder.weights() == {shares(serving, 100)}
+
+    # Taken back or not, the change request is used, and everything says for what.
+    assert ladder.changes() == [*before, {"request": change, "version": "v2.1.0"}]
+    found = ladder.desk.resources(ladder.stack).values()
+    (recorded,) = [r["inputs"] for r in found if r["type"] == "aws:ssm/parameter:Parameter"]
+    assert recorded["description"] == f"{change} brought v2.1.0"
+    (told,) = [r["outputs"] for r in found if r["type"] == "quikapp:changes:ChangeRecord"]
+    assert told["changes"] == ladder.changes()
+    (stack,) = [r["outputs"] for r in found if r["type"] == "pulumi:pulumi:Stack"]
+    assert stack["release"] == ladder.release()
+    assert f"Change request: {change}." in printed
 
 
 @pytest.mark.long
 def test_killed_again_and_again_it_is_resumed_to_the_same_end(ladder: Stage) -> None:
     _, idle = sides(ladder)
-    process = ladder.spawn("start", "--version", "v2.2.0", *STEADY)
+    stack_file = ladder.work / "Pulumi.uat.yaml"
+    checkout = stack_file.read_text()
+    process = ladder.spawn("start", "--version", "v2.2.0", *ladder.fresh(), *STEADY)
     for line in ("prepare", "move +5", "move +25", "bake +25", "verify +50", "drain"):
         wait_for(process, line)
         kill(process)
-        assert "and nobody drives it" in ladder.rollout("start", "--version", "v9.0.0", code=1)
+        assert "and nobody drives it" in ladder.rollout(
+            "start", "--version", "v9.0.0", *ladder.fresh(), code=1
+        )
+        # Elsewhere, with the file of a checkout from before all this.
+        stack_file.write_text(checkout)
         process = ladder.spawn("resume", "--who", "bob")
     printed, _ = process.communicate(timeout=900)
     assert process.returncode == 0, printed
@@ -208,9 +242,11 @@ def test_killed_again_and_again_it_is_resumed_to_the_same_end(ladder: Stage) -> 
 def test_others_do_what_they_do_in_the_middle(ladder: Stage) -> None:
     """A second driver, commands, somebody's update, a leap, and something else in the program, in one long phase."""
     serving, idle = sides(ladder)
-    process = ladder.spawn("start", "--version", "v2.3.0", "--speed", "1", "--interval", "2")
+    process = ladder.spawn("start", "--version", "v2.3.0", *ladder.fresh(), "--speed", "1", "--interval", "2")
     wait_for(process, "bake")
-    assert "is under way, driven by" in ladder.rollout("start", "--version", "v9.0.0", code=1)
+    assert "is under way, driven by" in ladder.rollout(
+        "start", "--version", "v9.0.0", *ladder.fresh(), code=1
+    )
 
     before = ladder.weights()
     ladder.pulumi_up()
@@ -224,6 +260,10 @@ def test_others_do_what_they_do_in_the_middle(ladder: Stage) -> None:
     assert f"the weight of {idle} may not move from 5 % to 50 %" in refused
     assert "25 % (the next phase)" in refused
     assert ladder.weights() == {shares(idle, 5)}
+    stack_file.write_text(as_it_was)
+
+    ladder.edit(lambda config: config["quikapp:changes"].pop())
+    assert "quikapp:changes does not begin with what was used before" in ladder.pulumi_up(code=1)
     stack_file.write_text(as_it_was)
 
     ladder.edit(lambda config: config.update({"quikapp:note": "something else"}))

@@ -31,6 +31,7 @@ class Told:
 
     Attributes:
         slots: values by the key metric's name.
+        services: which both slots run.
         reachable: whether it answers at all.
     """
 
@@ -38,6 +39,7 @@ class Told:
     slots: dict[Slot, Mapping[str, float]] = field(
         default_factory=lambda: dict[Slot, Mapping[str, float]](dict.fromkeys(Slot, GOOD))
     )
+    services: tuple[str, ...] = ("api", "web")
     reachable: bool = True
     asked: int = 0
 
@@ -55,7 +57,7 @@ class Told:
         return [
             {"metric": {"slot": slot.value, "service": service}, "value": [0, str(value)]}
             for slot, value in values.items()
-            for service in ("api", "web")
+            for service in self.services
         ]
 
 

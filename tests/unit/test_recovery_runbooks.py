@@ -17,8 +17,8 @@ from operations.recovery import Loss, spelled
 from operations.slots import Slot
 from rehearsal.recover.run import Scenario
 from tests.unit.components.test_environment import facts_of
+from tests.unit.pages import code, fences, prose, section, table
 from tests.unit.stack_configuration import document
-from tests.unit.test_runbooks_read import anchors, code, fences, prose, section, table
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDER: Final = ROOT / "docs/runbooks/recovery"
@@ -97,17 +97,6 @@ def test_every_scenario_that_is_rehearsed_is_in_the_index_and_no_other() -> None
 
 
 @every_page
-def test_no_link_is_dead(page: str) -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", prose(PAGES[page])):
-        if target.startswith("https://"):
-            continue
-        file, _, fragment = target.partition("#")
-        path = (FOLDER / file).resolve() if file else FOLDER / page
-        assert path.is_file(), f"{page} links to {target}"
-        assert not fragment or fragment in anchors(path.read_text()), f"{page} links to {target}"
-
-
-@every_page
 def test_every_key_of_a_stack_file_that_is_named_is_one(page: str) -> None:
     for key in re.findall(r"quikapp:[a-zA-Z.]+", PAGES[page]):
         place: Any = document("live")
@@ -151,17 +140,6 @@ def test_every_namespace_is_one_of_a_slot(page: str) -> None:
 
 
 # --- commands ------------------------------------------------------------------------------------------------------
-
-VERBS: Final = {
-    "config set": {"--stack", "--path", "--secret"},
-    "preview": {"--stack", "--refresh", "--expect-no-changes"},
-    "refresh": {"--stack"},
-    "stack export": {"--stack"},
-    "stack history": {"--stack", "--page-size"},
-    "stack output": {"--stack"},
-    "up": {"--stack"},
-}
-"""What of Pulumi's command line is used. Source: https://www.pulumi.com/docs/iac/cli/commands/"""
 
 COMMANDS: Final[Mapping[str, set[str]]] = {
     "backup describe-backup-vault": {"--backup-vault-name"},
@@ -338,18 +316,5 @@ def test_the_commands_of_aws_are_found_at_all() -> None:
 
 
 @every_page
-def test_every_command_of_pulumi_is_one_with_options_of_its_own(page: str) -> None:
-    for line in _shell(page).splitlines():
-        for found in re.findall(r"\bpulumi ((?:config |stack )?[a-z]+)([^|`)#]*)", line):
-            verb, rest = found
-            assert verb in VERBS, f"{page}: pulumi {verb}"
-            options = set(re.findall(r"(?<=\s)--[a-z-]+", rest))
-            assert options <= VERBS[verb], f"{page}: pulumi {verb} {sorted(options - VERBS[verb])}"
-
-
-@every_page
-def test_every_block_of_commands_is_valid_shell(page: str) -> None:
-    for fence in fences(PAGES[page]):
-        assert fence.language == "sh"
-        judged = subprocess.run(["bash", "-n"], input=fence.body, capture_output=True, text=True, check=False)
-        assert judged.returncode == 0, judged.stderr
+def test_every_block_is_of_commands(page: str) -> None:
+    assert {fence.language for fence in fences(PAGES[page])} <= {"sh"}

@@ -3,8 +3,6 @@
 import json
 import re
 import shlex
-import subprocess
-import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -39,6 +37,7 @@ from operations.slo import BURN_RATES
 from operations.slots import Slot
 from tests.unit.components.recording import record
 from tests.unit.components.test_environment import environment, facts_of
+from tests.unit.pages import code, fences, prose, section, table
 from tests.unit.stack_configuration import SECRETS, document
 
 ROOT: Final = Path(__file__).parents[2]
@@ -50,52 +49,6 @@ every_page = pytest.mark.parametrize("page", PAGES)
 
 NONE: Final = "none"
 """How a table says that there is nothing."""
-
-
-# --- reading a page ------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Fence:
-    """A fenced block: its language and what is in it."""
-
-    language: str
-    body: str
-
-
-def fences(text: str, language: str | None = None) -> list[Fence]:
-    found = re.findall(r"^( *)```(\w*)\n(.*?)^\1```$", text, re.MULTILINE | re.DOTALL)
-    made = [Fence(name, textwrap.dedent(body)) for _, name, body in found]
-    return [fence for fence in made if language in (None, fence.language)]
-
-
-def prose(text: str) -> str:
-    """A page without its fenced blocks."""
-    return re.sub(r"^( *)```.*?^\1```$", "", text, flags=re.MULTILINE | re.DOTALL)
-
-
-def code(text: str) -> list[str]:
-    """What stands between backticks in the prose."""
-    return re.findall(r"`([^`]+)`", prose(text))
-
-
-def section(text: str, heading: str) -> str:
-    """What stands below a heading, up to the next of its level or above."""
-    level, after = re.split(rf"^(#+) {re.escape(heading)}$", text, maxsplit=1, flags=re.MULTILINE)[1:]
-    return re.split(rf"^#{{1,{len(level)}}} ", after, maxsplit=1, flags=re.MULTILINE)[0]
-
-
-def table(text: str) -> list[dict[str, str]]:
-    """The first table of a text, a mapping from column to cell for each row."""
-    lines = [line for line in text.splitlines() if line.startswith("|")]
-    header, _, *rows = ([cell.strip() for cell in line.strip("|").split("|")] for line in lines)
-    return [dict(zip(header, row, strict=True)) for row in rows]
-
-
-def anchors(text: str) -> set[str]:
-    """The fragments that headings make, as GitHub forms them."""
-    headings = re.findall(r"^#+ (.+)$", prose(text), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def span(words: str) -> timedelta:
@@ -308,15 +261,6 @@ def test_every_recorded_series_that_is_named_is_recorded(page: str) -> None:
 
 
 @every_page
-def test_no_link_is_dead(page: str) -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", prose(PAGES[page])):
-        file, _, fragment = target.partition("#")
-        path = (RUNBOOKS / file).resolve() if file else RUNBOOKS / page
-        assert path.is_file(), f"{page} links to {target}"
-        assert not fragment or fragment in anchors(path.read_text()), f"{page} links to {target}"
-
-
-@every_page
 def test_every_key_of_a_stack_file_that_is_named_is_one(page: str) -> None:
     for key in re.findall(r"quikapp:[a-zA-Z.]+", PAGES[page]):
         place: Any = document("live")
@@ -498,13 +442,6 @@ def test_commands_call_each_workload_what_the_program_calls_it() -> None:
     recorded.close()
     assert {(NAMESPACE, "statefulset", Part.PROMETHEUS), (NAMESPACE, "cronjob", LOG_SWEEP.name)} <= made
     assert made <= OBJECTS
-
-
-@every_page
-def test_every_block_of_commands_is_valid_shell(page: str) -> None:
-    for fence in fences(PAGES[page], "sh"):
-        judged = subprocess.run(["bash", "-n"], input=fence.body, capture_output=True, text=True, check=False)
-        assert judged.returncode == 0, judged.stderr
 
 
 @every_page

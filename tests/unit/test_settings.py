@@ -63,7 +63,7 @@ FAULTS = (
         "a group that is no map",
         "live",
         {"quikapp:network": "10.50.0.0/16"},
-        ("quikapp:network = \"b'10.50.0.0/16'\": allowed is a map",),
+        ('quikapp:network = "10.50.0.0/16": allowed is a map',),
     ),
     Case(
         "a group that is a list",
@@ -125,6 +125,48 @@ FAULTS = (
         ),
     ),
     Case(
+        "versions that the board has not approved",
+        "live",
+        {"quikapp:changes": ABSENT},
+        (
+            "quikapp:changes: is missing; gate: cab takes a change request for the version of each slot, such as {request: CHG0030042, version: v2.3.0}",
+        ),
+    ),
+    Case(
+        "a change request that is none",
+        "live",
+        {"quikapp:changes": [{"request": "CHG42", "version": "v2.3.0"}]},
+        (
+            'quikapp:changes[0].request = "CHG42": allowed is the number of a change request such as CHG0030042: CHG and seven digits',
+        ),
+    ),
+    Case(
+        "change requests that are no list",
+        "live",
+        {"quikapp:changes": "CHG0030042"},
+        ('quikapp:changes = "CHG0030042": allowed is a list',),
+    ),
+    Case(
+        "a misspelt key of a change request",
+        "live",
+        {
+            "quikapp:changes": [
+                {"request": "CHG0030041", "version": "v2.3.0"},
+                {"request": "CHG0030042", "verison": "v2.4.0"},
+            ]
+        },
+        (
+            'quikapp:changes[1].verison = "v2.4.0": is no known key; did you mean version?',
+            "quikapp:changes[1].version: is missing",
+        ),
+    ),
+    Case(
+        "a change request where no board approves",
+        "staging",
+        {"quikapp:changes": [{"request": "CHG0030042", "version": "v2.4.0"}]},
+        ('quikapp:changes = ["CHG0030042"]: gate: approval takes no change request; allowed: none',),
+    ),
+    Case(
         "recovery at home",
         "live",
         {"quikapp:environment.recoveryRegion": "eu-west-1"},
@@ -136,6 +178,15 @@ FAULTS = (
         {"quikapp:environment.recoveryRegion": "mars-north-1"},
         (
             'quikapp:environment.recoveryRegion = "mars-north-1": allowed is the name of an AWS region such as eu-west-1',
+        ),
+    ),
+    Case(
+        "a boundary that is no policy",
+        "live",
+        {"quikapp:environment.permissionsBoundary": "arn:aws:iam::111122223333:role/quikapp-live-boundary"},
+        (
+            'quikapp:environment.permissionsBoundary = "arn:aws:iam::111122223333:role/quikapp-live-boundary": '
+            "allowed is the ARN of an IAM policy of the account",
         ),
     ),
     Case(
@@ -1045,8 +1096,8 @@ def test_all_faults_of_a_file_are_in_one_report_in_the_order_of_its_keys() -> No
         "quikapp:sizing: is missing",
         "quikapp:services.web.port = 80: allowed is at least 1024",
         "quikapp:database.instances = 0: allowed is at least 1",
-        "quikapp:extra: is no known key; allowed: environment, network, cluster, traffic, release, sizing, services, "
-        "database, retention, recovery, monitoring",
+        "quikapp:extra: is no known key; allowed: environment, network, cluster, traffic, release, changes, sizing, "
+        "services, database, retention, recovery, monitoring",
         "secrets:pin: is in plain text; set it anew with `pulumi config set --secret`",
     )
 

@@ -98,6 +98,13 @@ def test_live_is_as_the_page_draws_it_before_the_switch() -> None:
     ]
 
 
+def test_live_alone_takes_change_requests_and_the_one_in_force_brought_what_stands_by() -> None:
+    in_force = {stack: facts(stack).changes[-1:] for stack in STACKS}
+    assert {stack for stack, changes in in_force.items() if changes} == {"live"}
+    assert [facts("live").change_of(slot) for slot in Slot] == ["CHG0030041", "CHG0030042"]
+    assert [facts("staging").change_of(slot) for slot in Slot] == [None, None]
+
+
 def test_the_networks_of_the_environments_can_be_peered() -> None:
     networks: list[IPv4Network] = [facts(stack).network.cidr for stack in STACKS]
     networks += [recovery.network.cidr for stack in STACKS if (recovery := facts(stack).recovery)]
@@ -119,7 +126,7 @@ def test_the_files_read_side_by_side() -> None:
         groups: dict[str, dict[str, Any]] = {
             key: group
             for key, group in written(stack).items()
-            if key not in {"aws:region", "quikapp:recovery"}
+            if key not in {"aws:region", "quikapp:recovery", "quikapp:changes"}
         }
         return [
             (key, [spelling.get(fact, fact) for fact in group if fact not in larger])
@@ -127,7 +134,7 @@ def test_the_files_read_side_by_side() -> None:
         ]
 
     assert [outline(stack) for stack in STACKS] == [outline("dev")] * len(STACKS)
-    assert list(written("staging")) == list(written("live"))
+    assert list(written("staging")) == [key for key in written("live") if key != "quikapp:changes"]
     assert list(written("staging")["quikapp:recovery"]) == list(written("live")["quikapp:recovery"])
 
 

@@ -5,10 +5,13 @@ import json
 import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
+from pydantic import TypeAdapter
 
+from components.change_record import ChangeRecord, ChangeRecordArgs
 from components.cluster import kubeconfig
 from components.slots import Slot, SlotArgs
 from components.traffic import ExistingCertificate, Route, Traffic, TrafficArgs
+from operations.changes import Ledger, change_of
 from operations.release import Release
 from operations.services import Replicas, Resources, Service
 from operations.slots import Slot as SlotName
@@ -19,6 +22,7 @@ SMALL = Resources(cpu_millicores=100, memory_mib=64)
 
 config = pulumi.Config("quikapp")
 release = Release.model_validate_json(config.require("release"), by_alias=True, by_name=False)
+ledger = TypeAdapter[Ledger](Ledger).validate_json(config.get("changes") or "[]")
 services = {
     name: Service(
         image=f"registry.example/{name}", port=8080, path=path, health_path="/health", resources=SMALL
@@ -40,6 +44,23 @@ provider = kubernetes.Provider(
     ),
     enable_server_side_apply=True,
 )
+approved = [
+    ChangeRecord(
+        NAME,
+        ChangeRecordArgs(
+            application=NAME,
+            environment="uat",
+            prefix=NAME,
+            changes=ledger,
+            region=REGION,
+            log_retention_days=30,
+            protect=False,
+            tags=TAGS,
+        ),
+    )
+    for _ in ledger[:1]
+]
+"""Where the stack file lists change requests, one record of them."""
 in_cluster = pulumi.ResourceOptions(providers=[provider])
 slots = {
     slot: Slot(
@@ -48,6 +69,7 @@ slots = {
             slot=slot,
             namespace=slot.namespace,
             version=release.of(slot).version,
+            change_request=change_of(ledger, release.of(slot).version),
             capacity=release.capacity_of(slot),
             services=services,
             replicas=Replicas(min=2, max=4),
@@ -61,7 +83,7 @@ slots = {
             region=REGION,
             tags=TAGS,
         ),
-        opts=in_cluster,
+        opts=pulumi.ResourceOptions(providers=[provider], depends_on=approved),
     )
     for slot in SlotName
 }
@@ -92,5 +114,6 @@ Traffic(
     ),
     opts=in_cluster,
 )
+pulumi.export("release", release.model_dump(mode="json", by_alias=True, exclude_none=True))
 if note := config.get("note"):
     aws.ssm.Parameter(NAME, name=f"/{NAME}/note", type="String", value=json.dumps(note), region=REGION)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import pytest
 import yaml
 
 from operations.environments import EnvironmentName
+from operations.pipeline import Purpose, github_environment, role_name
 from operations.state import PROJECT, login_url, secrets_provider, stack_keys
 from settings import STATE, parse_state
 from tests.unit.stack_configuration import configuration
@@ -24,25 +23,9 @@ REGION, FACTS = parse_state(
 )
 BUCKETS = {FACTS.bucket_name(REGION), FACTS.bucket_name(FACTS.recovery_region)}
 
-every_page = pytest.mark.parametrize("page", PAGES)
-
 
 def commands(text: str) -> str:
     return "\n".join(re.findall(r"^```sh\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
-
-
-@every_page
-def test_every_block_of_commands_is_valid_shell(page: str) -> None:
-    judged = subprocess.run(
-        ["bash", "-n"], input=commands(PAGES[page]), capture_output=True, text=True, check=False
-    )
-    assert judged.returncode == 0, judged.stderr
-
-
-@every_page
-def test_no_link_is_dead(page: str) -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", PAGES[page]):
-        assert (ROOT / "docs" / target).is_file(), f"{page} links to {target}"
 
 
 def test_every_bucket_is_one_of_the_two_and_both_are_named() -> None:
@@ -81,12 +64,32 @@ def test_the_bootstraps_stack_is_called_as_its_file() -> None:
     assert set(re.findall(r"--stack (\w+)", commands(STATE_PAGE))) == {"backend", "live"}
 
 
-def test_the_roles_and_environments_of_the_drift_page_are_those_of_the_stack_file_and_the_workflow() -> None:
+def test_the_roles_and_environments_of_the_pages_are_those_that_are_declared_and_that_the_workflow_uses() -> (
+    None
+):
     for stack in EnvironmentName:
-        assert f"`drift-{stack}`" in DRIFT_PAGE
-        (reader,) = FACTS.stacks[stack].reads
-        assert reader.endswith(f"/quikapp-{stack}-drift")
+        assert f"`{github_environment(stack, Purpose.DRIFT)}`" in DRIFT_PAGE
+    for purpose in Purpose:
+        assert f"`{role_name(EnvironmentName.LIVE, purpose)}`".replace("live", "<stack>") in STATE_PAGE
+        assert f"`{github_environment(EnvironmentName.LIVE, purpose)}`" in STATE_PAGE
     assert "quikapp-<stack>-drift" in DRIFT_PAGE
     workflow = (ROOT / ".github" / "workflows" / "drift.yml").read_text()
     for variable in re.findall(r"vars\.(\w+)", workflow):
         assert f"`{variable}`" in DRIFT_PAGE
+
+
+def test_the_outputs_that_the_page_asks_for_are_those_of_the_program() -> None:
+    program = (ROOT / "bootstrap" / "__main__.py").read_text()
+    asked = re.findall(r"pulumi stack output (\w+)", STATE_PAGE)
+    assert asked == ["roles", "permissionsBoundaries"]
+    assert all(f'pulumi.export("{output}"' in program for output in asked)
+
+
+def test_the_lines_for_a_stack_file_are_what_it_takes_from_this_bootstrap() -> None:
+    (shown,) = re.findall(r"^```yaml\n(.*?)^```", STATE_PAGE, re.MULTILINE | re.DOTALL)
+    stated = yaml.safe_load(shown)
+    live = EnvironmentName.LIVE
+    assert stated["quikapp:environment"] == {"permissionsBoundary": FACTS.boundary_arn(live)}
+    assert stated["quikapp:cluster"]["administrators"][1:] == [
+        FACTS.role_arn(live, purpose) for purpose in Purpose
+    ]

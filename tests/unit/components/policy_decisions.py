@@ -1,6 +1,6 @@
 """What AWS would decide: an evaluation of the policy documents that the program writes.
 
-An explicit deny wins; else a resource's policy or the caller's own IAM must allow. Only what the program's policies use
+An explicit deny wins; else a resource's policy or the caller's own IAM must allow, and a boundary must allow it, too. Only what the program's policies use
 is known here, and anything else is an error rather than a guess.
 Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
 """
@@ -8,7 +8,7 @@ Source: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_eval
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Any
@@ -36,7 +36,36 @@ def is_allowed(policy: str, request: Request) -> bool:
     return request.iam_allows or any(not _is_account(statement) for statement in hits)
 
 
+def role_may(policies: Sequence[str], request: Request, *, boundary: str | None = None) -> bool:
+    """Whether a role with these policies, and perhaps a permissions boundary, may do what is requested."""
+    documents = [*policies, *([] if boundary is None else [boundary])]
+    if any(_effects(document, request, "Deny") for document in documents):
+        return False
+    allowed = any(_effects(document, request, "Allow") for document in policies)
+    return allowed and (boundary is None or _effects(boundary, request, "Allow"))
+
+
+def may_assume(trust: str, claims: Mapping[str, str]) -> bool:
+    """Whether a token of an identity provider with these claims, by condition key, lets its bearer take on a role."""
+    request = Request(principal="", action="sts:AssumeRoleWithWebIdentity", resource="*", context=claims)
+    return any(
+        statement["Effect"] == "Allow" and _matches({"Resource": ["*"], **statement}, request)
+        for statement in json.loads(trust)["Statement"]
+    )
+
+
+def _effects(document: str, request: Request, effect: str) -> bool:
+    return any(
+        statement["Effect"] == effect and _matches(statement, request)
+        for statement in json.loads(document)["Statement"]
+    )
+
+
 def _applies(statement: Mapping[str, Any], request: Request) -> bool:
+    return _names(statement["Principal"].get("AWS", []), request.principal) and _matches(statement, request)
+
+
+def _matches(statement: Mapping[str, Any], request: Request) -> bool:
     assert statement.keys() <= {"Effect", "Principal", "Action", "Resource", "Condition"}, statement.keys()
     context = {
         "aws:SecureTransport": "true",
@@ -44,8 +73,7 @@ def _applies(statement: Mapping[str, Any], request: Request) -> bool:
         **request.context,
     }
     return (
-        _names(statement["Principal"].get("AWS", []), request.principal)
-        and any(fnmatchcase(request.action, pattern) for pattern in statement["Action"])
+        any(fnmatchcase(request.action.lower(), pattern.lower()) for pattern in statement["Action"])
         and any(fnmatchcase(request.resource, pattern) for pattern in statement["Resource"])
         and all(
             _holds(operator, context.get(key), wanted)
@@ -72,5 +100,9 @@ def _holds(operator: str, value: str | None, wanted: str | list[str]) -> bool:
             return value in listed
         case "StringNotEquals" | "ArnNotEquals":  # true of a key that the request does not have
             return value not in listed
+        case "ArnLike":
+            return value is not None and any(fnmatchcase(value, pattern) for pattern in listed)
+        case "Null":
+            return str(value is None).lower() in listed
         case _:
             raise AssertionError(f"{operator} is not known here")

@@ -140,7 +140,7 @@ class Recording(Generic[T]):
                 {*tags, "Name"} - {key for key in carried if carried[key] == tags.get(key, carried[key])}
             )
             for resource in self.resources
-            if resource.package == "aws" and _takes(resource.token, "tags")
+            if resource.package == "aws" and takes(resource.token, "tags")
             for carried in [cast("Mapping[str, str]", resource.inputs.get("tags", {}))]
         }
         untagged = {urn: keys for urn, keys in missing.items() if keys}
@@ -157,7 +157,7 @@ class Recording(Generic[T]):
         return {
             resource.urn: resource.inputs.get("region")
             for resource in self.resources
-            if resource.package == "aws" and _takes(resource.token, "region")
+            if resource.package == "aws" and takes(resource.token, "region")
         }
 
     def assert_least_privilege(self) -> None:
@@ -384,7 +384,7 @@ def _merged(base: dict[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _takes(token: str, argument: str) -> bool:
+def takes(token: str, argument: str) -> bool:
     """Whether the SDK's class of an AWS resource type has this input."""
     _, module, class_name = token.split(":")
     python_module = module.partition("/")[0]
@@ -465,6 +465,8 @@ def _outputs(token: str, name: str, inputs: Properties) -> tuple[str, dict[str, 
                 "arn": arn,
                 "uniqueId": digest.hex[:21].upper(),
             }
+        case "aws:lambda/function:Function":
+            return physical, {**common, "arn": f"arn:aws:lambda:{region}:{ACCOUNT}:function:{physical}"}
         case "aws:cloudwatch/logGroup:LogGroup":
             return physical, {**common, "arn": f"arn:aws:logs:{region}:{ACCOUNT}:log-group:{physical}"}
         case "aws:eks/cluster:Cluster":

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from itertools import product
 from typing import Any
 
 import pulumi
@@ -11,13 +13,20 @@ import pytest
 
 import settings
 from components.environment import DRAIN_SECONDS, Environment, EnvironmentArgs
+from operations import permissions
 from operations.environments import EnvironmentName
 from operations.facts import EnvironmentFacts
+from operations.pipeline import Purpose
 from operations.slots import Slot
-from tests.unit.components.recording import Recording, Resource, record
+from tests.unit.components.pipeline_roles import FACTS, Pipeline, all_stacks, keys
+from tests.unit.components.policy_decisions import Request, role_may
+from tests.unit.components.recording import ACCOUNT, Recording, Resource, record
 from tests.unit.stack_configuration import SECRETS, configuration, document, secret_keys
 
 HIDDEN = "a-secret-that-must-never-show"
+UNBOUNDED = EnvironmentName.DEV
+"""The one stack whose file names no boundary here."""
+BOUNDARY = "permissionsBoundary"
 
 DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 STATEFUL_SET = "kubernetes:apps/v1:StatefulSet"
@@ -34,7 +43,11 @@ EGRESS_RULE = "aws:vpc/securityGroupEgressRule:SecurityGroupEgressRule"
 
 def facts_of(name: str) -> EnvironmentFacts:
     """The facts that a stack file and the project's defaults state."""
-    values = {**document(name), **dict.fromkeys(secret_keys(name), HIDDEN)}
+    stated = document(name)
+    group = {key: value for key, value in stated["quikapp:environment"].items() if key != BOUNDARY}
+    if name != UNBOUNDED:
+        group[BOUNDARY] = FACTS.boundary_arn(EnvironmentName(name))
+    values = {**stated, "quikapp:environment": group, **dict.fromkeys(secret_keys(name), HIDDEN)}
     return settings.parse(name, configuration(values), SECRETS)
 
 
@@ -400,6 +413,31 @@ def test_outputs_say_where_what_and_how_well(
     }
 
 
+def test_outputs_say_which_change_requests_are_in_force_and_the_release_as_the_stack_file_spells_it(
+    recorded: Recording[Environment], facts: EnvironmentFacts
+) -> None:
+    outputs = recorded.stack_outputs
+    said = (
+        outputs["changeRequest"],
+        {name: slot.get("changeRequest") for name, slot in outputs["slots"].items()},
+    )
+    if facts.name == "live":
+        assert said == ("CHG0030042", {"blue": "CHG0030041", "green": "CHG0030042"})
+    else:
+        assert said == ("none", {"blue": None, "green": None})
+    assert outputs["changes"] == document(facts.name).get("quikapp:changes", [])
+    assert outputs["release"] == document(facts.name)["quikapp:release"]
+
+
+def test_a_version_comes_after_the_record_of_its_change_request(
+    recorded: Recording[Environment], facts: EnvironmentFacts
+) -> None:
+    records = recorded.of("aws:ssm/parameter:Parameter")
+    assert len(records) == (1 if facts.name == "live" else 0)
+    for slot in recorded.of("quikapp:slots:Slot"):
+        assert {record.urn for record in records} <= slot.dependencies
+
+
 def test_outputs_say_what_is_kept_of_the_recovery_promises_and_which_risks_are_accepted(
     recorded: Recording[Environment], facts: EnvironmentFacts
 ) -> None:
@@ -429,3 +467,290 @@ def test_outputs_say_the_sla_and_its_error_budget(
         "staging": ("99.9 %", "43.2 min in 30 days"),
         "live": ("99.99 %", "4.32 min in 30 days"),
     }[facts.name]
+
+
+# --- the pipeline that declares it ---------------------------------------------------------------------------------
+
+READS = r"Describe|Get|List"
+MAKES = r"Allocate|Associate|Attach|Authorize|Change|Create|Invoke|Put|Request"
+TAKES_AWAY = r"Change|Delete|Detach|Disassociate|Put|Release|Revoke|Schedule"
+
+EXISTING: Mapping[str, Callable[[Resource], tuple[str, str]]] = {
+    "aws:backup/restoreTestingPlan:RestoreTestingPlan": lambda made: (
+        "backup:DeleteRestoreTestingPlan",
+        f"backup:{{}}:{ACCOUNT}:restore-testing-plan:{made.inputs['name']}-1",
+    ),
+    "aws:backup/vault:Vault": lambda made: (
+        "backup:DeleteBackupVault",
+        f"backup:{{}}:{ACCOUNT}:backup-vault:{made.inputs['name']}",
+    ),
+    "aws:cloudwatch/eventRule:EventRule": lambda made: (
+        "events:DeleteRule",
+        f"events:{{}}:{ACCOUNT}:rule/{made.inputs['name']}",
+    ),
+    "aws:cloudwatch/logGroup:LogGroup": lambda made: (
+        "logs:DeleteLogGroup",
+        f"logs:{{}}:{ACCOUNT}:log-group:{made.inputs['name']}",
+    ),
+    "aws:eks/cluster:Cluster": lambda made: (
+        "eks:DeleteCluster",
+        f"eks:{{}}:{ACCOUNT}:cluster/{made.inputs['name']}",
+    ),
+    "aws:eks/addon:Addon": lambda made: (
+        "eks:DeleteAddon",
+        f"eks:{{}}:{ACCOUNT}:addon/{made.inputs['clusterName']}/{made.inputs['addonName']}/1",
+    ),
+    "aws:iam/role:Role": lambda made: (
+        "iam:UpdateAssumeRolePolicy",
+        f"iam::{ACCOUNT}:role/{made.inputs.get('name', f'{made.name}-1234567')}",
+    ),
+    "aws:lambda/function:Function": lambda made: (
+        "lambda:DeleteFunction",
+        f"lambda:{{}}:{ACCOUNT}:function:{made.inputs['name']}",
+    ),
+    "aws:lb/loadBalancer:LoadBalancer": lambda made: (
+        "elasticloadbalancing:DeleteLoadBalancer",
+        f"elasticloadbalancing:{{}}:{ACCOUNT}:loadbalancer/app/{made.inputs['name']}/1",
+    ),
+    "aws:lb/targetGroup:TargetGroup": lambda made: (
+        "elasticloadbalancing:DeleteTargetGroup",
+        f"elasticloadbalancing:{{}}:{ACCOUNT}:targetgroup/{made.inputs['name']}/1",
+    ),
+    "aws:rds/cluster:Cluster": lambda made: (
+        "rds:DeleteDBCluster",
+        f"rds:{{}}:{ACCOUNT}:cluster:{made.inputs['clusterIdentifier']}",
+    ),
+    "aws:rds/clusterInstance:ClusterInstance": lambda made: (
+        "rds:DeleteDBInstance",
+        f"rds:{{}}:{ACCOUNT}:db:{made.inputs['identifier']}",
+    ),
+    "aws:rds/clusterParameterGroup:ClusterParameterGroup": lambda made: (
+        "rds:DeleteDBClusterParameterGroup",
+        f"rds:{{}}:{ACCOUNT}:cluster-pg:{made.name}-1234567",
+    ),
+    "aws:rds/globalCluster:GlobalCluster": lambda made: (
+        "rds:DeleteGlobalCluster",
+        f"rds::{ACCOUNT}:global-cluster:{made.inputs['globalClusterIdentifier']}",
+    ),
+    "aws:rds/subnetGroup:SubnetGroup": lambda made: (
+        "rds:DeleteDBSubnetGroup",
+        f"rds:{{}}:{ACCOUNT}:subgrp:{made.name}-1234567",
+    ),
+    "aws:s3/bucket:Bucket": lambda made: ("s3:DeleteBucket", f"s3:::{made.inputs['bucketPrefix']}1234567"),
+    "aws:scheduler/schedule:Schedule": lambda made: (
+        "scheduler:DeleteSchedule",
+        f"scheduler:{{}}:{ACCOUNT}:schedule/default/{made.inputs['name']}",
+    ),
+    "aws:ssm/parameter:Parameter": lambda made: (
+        "ssm:DeleteParameter",
+        f"ssm:{{}}:{ACCOUNT}:parameter{made.inputs['name']}",
+    ),
+    "aws:wafv2/webAcl:WebAcl": lambda made: (
+        "wafv2:DeleteWebACL",
+        f"wafv2:{{}}:{ACCOUNT}:regional/webacl/{made.inputs['name']}/1",
+    ),
+}
+"""What is known to IAM by a name that the program or the provider gives: an action, and the ARN but for its region."""
+
+AWS_POLICIES = {
+    "acm": "DescribeCertificate ListCertificates",
+    "autoscaling": "DescribeAutoScalingGroups UpdateAutoScalingGroup",
+    "cognito-idp": "DescribeUserPoolClient",
+    "ec2": (
+        "AssignIpv6Addresses AssignPrivateIpAddresses AssociateTrunkInterface AttachNetworkInterface "
+        "AttachVolume AuthorizeSecurityGroupIngress CreateFleet CreateLaunchTemplate CreateNetworkInterface "
+        "CreateRoute CreateSecurityGroup CreateSnapshot CreateTags CreateVolume DeleteNetworkInterface "
+        "DeleteRoute DeleteSecurityGroup DeleteVolume DescribeAccountAttributes DescribeAddresses "
+        "DescribeAvailabilityZones DescribeCapacityReservations DescribeClassicLinkInstances "
+        "DescribeCoipPools DescribeDhcpOptions DescribeInstanceTopology DescribeInstances "
+        "DescribeInternetGateways DescribeIpamPools DescribeNetworkInterfaces DescribeRouteTables "
+        "DescribeSecurityGroups DescribeSubnets DescribeVolumes DescribeVolumesModifications "
+        "DescribeVpcClassicLink DescribeVpcPeeringConnections DescribeVpcs DetachNetworkInterface "
+        "DetachVolume DisassociateTrunkInterface EnableFastSnapshotRestores GetCoipPoolUsage "
+        "GetSecurityGroupsForVpc ModifyInstanceAttribute ModifyNetworkInterfaceAttribute ModifyVolume "
+        "RevokeSecurityGroupIngress RunInstances UnassignIpv6Addresses UnassignPrivateIpAddresses"
+    ),
+    "ecr": "BatchGetImage BatchImportUpstreamImage GetAuthorizationToken GetDownloadUrlForLayer",
+    "eks-auth": "AssumeRoleForPodIdentity",
+    "elasticloadbalancing": (
+        "AddListenerCertificates AddTags ApplySecurityGroupsToLoadBalancer AttachLoadBalancerToSubnets "
+        "ConfigureHealthCheck CreateListener CreateLoadBalancer CreateLoadBalancerListeners "
+        "CreateLoadBalancerPolicy CreateRule CreateTargetGroup DeleteListener DeleteLoadBalancer "
+        "DeleteLoadBalancerListeners DeleteTargetGroup DeregisterInstancesFromLoadBalancer DeregisterTargets "
+        "DescribeListeners DescribeLoadBalancerAttributes DescribeLoadBalancerPolicies DescribeLoadBalancers "
+        "DescribeTargetGroupAttributes DescribeTargetGroups DescribeTargetHealth "
+        "DetachLoadBalancerFromSubnets ModifyCapacityReservation ModifyIpPools ModifyListener "
+        "ModifyListenerAttributes ModifyLoadBalancerAttributes ModifyRule ModifyTargetGroup "
+        "ModifyTargetGroupAttributes RegisterInstancesWithLoadBalancer RegisterTargets "
+        "RemoveListenerCertificates SetIpAddressType SetLoadBalancerPoliciesForBackendServer "
+        "SetLoadBalancerPoliciesOfListener SetRulePriorities SetSecurityGroups SetSubnets SetWebAcl"
+    ),
+    "kms": "DescribeKey",
+    "logs": (
+        "CreateLogGroup CreateLogStream DescribeLogStreams GetLogEvents PutLogEvents PutRetentionPolicy"
+    ),
+    "shield": "CreateProtection DeleteProtection TagResource",
+    "wafv2": "AssociateWebACL DisassociateWebACL GetWebACL GetWebACLForResource ListWebACLs",
+}
+"""What AWS's own policies that roles of the program have allow, but for IAM, as AWS published them in November 2026.
+
+Source: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/policy-list.html
+"""
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Pipeline:
+    return all_stacks()
+
+
+def test_the_roles_of_the_pipeline_have_what_every_type_of_the_stack_takes(
+    recorded: Recording[Environment], facts: EnvironmentFacts, pipeline: Pipeline
+) -> None:
+    declared = {item.token for item in recorded.resources if item.custom and item.package == "aws"}
+    assert not declared - permissions.TYPES.keys(), "types of which nobody said what they take in IAM"
+    granted = {
+        purpose: {
+            action
+            for document in pipeline.policies(facts.name, purpose)
+            for statement in json.loads(document)["Statement"]
+            if statement["Effect"] == "Allow"
+            for action in statement["Action"]
+        }
+        for purpose in Purpose
+    }
+    for token in declared:
+        rights = permissions.TYPES[token]
+        reads, writes = (
+            {f"{right.service}:{action}" for right in given for action in right.actions}
+            for given in (rights.reads, rights.writes)
+        )
+        for purpose in Purpose:
+            assert reads <= granted[purpose], token
+        assert writes <= granted[Purpose.DEPLOY], token
+        if token != "aws:lambda/invocation:Invocation":  # noqa: S105 - the name of a type
+            assert any(re.search(f":({READS})", action) for action in reads), token
+        if token != "aws:acm/certificateValidation:CertificateValidation":  # noqa: S105 - the name of a type
+            assert any(re.search(f":({MAKES})", action) for action in writes), token
+            if token != "aws:lambda/invocation:Invocation":  # noqa: S105 - the name of a type
+                assert any(re.search(f":({TAKES_AWAY})", action) for action in writes), token
+
+
+def test_a_deployment_reaches_what_the_stack_has_by_its_name_and_no_other_deployment_does(
+    recorded: Recording[Environment], facts: EnvironmentFacts, pipeline: Pipeline
+) -> None:
+    seen = 0
+    for item in recorded.resources:
+        if item.token not in EXISTING:
+            continue
+        seen += 1
+        action, name = EXISTING[item.token](item)
+        region = item.inputs.get("region", facts.region)
+        arn = f"arn:aws:{name.format(region)}"
+        # Without a tag: the name alone decides.
+        allowed = {
+            stack
+            for stack in EnvironmentName
+            if pipeline.may(
+                stack, Purpose.DEPLOY, action, arn, region=region, boundary=FACTS.boundary_arn(facts.name)
+            )
+        }
+        assert allowed == {facts.name}, arn
+    assert seen > len(EXISTING)
+
+
+def test_roles_are_handed_to_the_services_that_trust_them_and_have_the_policies_that_may_be_attached(
+    recorded: Recording[Environment], facts: EnvironmentFacts, pipeline: Pipeline
+) -> None:
+    for item in recorded.of("aws:iam/role:Role"):
+        _, name = EXISTING[item.token](item)
+        for statement in json.loads(item.inputs["assumeRolePolicy"])["Statement"]:
+            for service in statement["Principal"]["Service"]:
+                handed = pipeline.may(
+                    facts.name, Purpose.DEPLOY, "iam:PassRole", f"arn:aws:{name}", service=service
+                )
+                assert handed is (service != "ec2.amazonaws.com"), service
+    for item in recorded.of("aws:iam/rolePolicyAttachment:RolePolicyAttachment"):
+        assert pipeline.may(
+            facts.name,
+            Purpose.DEPLOY,
+            "iam:AttachRolePolicy",
+            f"arn:aws:iam::{ACCOUNT}:role/{item.inputs['role']}",
+            boundary=FACTS.boundary_arn(facts.name),
+            policy=item.inputs["policyArn"],
+        ), item.inputs["policyArn"]
+
+
+def test_the_boundary_leaves_every_role_what_its_own_policies_allow(
+    recorded: Recording[Environment], facts: EnvironmentFacts, pipeline: Pipeline
+) -> None:
+    seen = 0
+    for item in recorded.of("aws:iam/rolePolicy:RolePolicy"):
+        for statement in json.loads(item.inputs["policy"])["Statement"]:
+            for action, resource in product(statement["Action"], statement["Resource"]):
+                seen += 1
+                assert bounded(pipeline, facts, action, resource), (item.name, action, resource)
+    assert seen > 100
+
+
+def test_the_boundary_leaves_clusters_and_nodes_what_the_policies_of_aws_allow(pipeline: Pipeline) -> None:
+    live = facts_of("live")
+    for service, actions in AWS_POLICIES.items():
+        for action in actions.split():
+            resource = f"arn:aws:kms:{live.region}:{ACCOUNT}:key/1" if service == "kms" else "*"
+            assert bounded(pipeline, live, f"{service}:{action}", resource), (service, action)
+
+
+def test_a_boundary_holds_back_whoever_would_reach_another_stack_or_make_a_role(pipeline: Pipeline) -> None:
+    everything = json.dumps({"Statement": [{"Effect": "Allow", "Action": ["*"], "Resource": ["*"]}]})
+
+    def unbound(action: str, resource: str, **context: str) -> bool:
+        request = Request(
+            principal="",
+            action=action,
+            resource=f"arn:aws:{resource}",
+            context={"aws:RequestedRegion": "eu-west-1", **keys(context)},
+        )
+        return role_may([everything], request, boundary=pipeline.boundary(EnvironmentName.DEV))
+
+    assert unbound("s3:GetObject", "s3:::quikapp-dev-files-1/x")
+    assert not unbound("s3:GetObject", "s3:::quikapp-live-files-1/x")
+    assert not unbound("s3:GetObject", "s3:::quikapp-state-test-eu-west-1/.pulumi/stacks/quikapp/dev.json")
+    group = f"ec2:eu-west-1:{ACCOUNT}:security-group/sg-1"
+    assert unbound("ec2:AuthorizeSecurityGroupIngress", group, tagged="dev")
+    assert not unbound("ec2:AuthorizeSecurityGroupIngress", group, tagged="live")
+    key = f"kms:eu-west-1:{ACCOUNT}:key/1"
+    assert unbound("kms:Decrypt", key, tagged="dev")
+    assert not unbound("kms:Decrypt", key, tagged="live")
+    assert not unbound("kms:Decrypt", key)
+    for action in ("CreateRole", "PutRolePolicy", "AttachRolePolicy", "UpdateAssumeRolePolicy"):
+        assert not unbound(f"iam:{action}", f"iam::{ACCOUNT}:role/quikapp-dev-x", boundary="any")
+    assert not unbound("sts:AssumeRole", f"iam::{ACCOUNT}:role/administrator")
+    node = f"iam::{ACCOUNT}:role/dev-cluster-node-1234567"
+    assert unbound("iam:PassRole", node, service="ec2.amazonaws.com")
+    assert not unbound("iam:PassRole", node, service="lambda.amazonaws.com")
+    assert not unbound("iam:PassRole", f"iam::{ACCOUNT}:role/administrator", service="ec2.amazonaws.com")
+
+
+def test_every_role_carries_the_boundary_that_the_stack_file_names_in_whichever_component_it_is(
+    recorded: Recording[Environment], facts: EnvironmentFacts
+) -> None:
+    roles = recorded.of("aws:iam/role:Role")
+    named = None if facts.name is UNBOUNDED else FACTS.boundary_arn(facts.name)
+    assert len(roles) > 10
+    assert {role.inputs.get("permissionsBoundary") for role in roles} == {named}
+
+
+def bounded(pipeline: Pipeline, facts: EnvironmentFacts, action: str, resource: str) -> bool:
+    """Whether a role of the stack that is allowed an action is left it by its boundary."""
+    region = resource.split(":")[3] if resource != "*" else ""
+    allowed = json.dumps({"Statement": [{"Effect": "Allow", "Action": [action], "Resource": ["*"]}]})
+    request = Request(
+        principal="",
+        action=action,
+        resource=resource if resource == "*" else resource.replace("*", "x"),
+        context={
+            "aws:RequestedRegion": region if region not in {"", "*"} else facts.region,
+            "aws:ResourceTag/Environment": facts.name,
+        },
+    )
+    return role_may([allowed], request, boundary=pipeline.boundary(facts.name))

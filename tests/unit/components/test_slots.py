@@ -561,6 +561,28 @@ def test_a_role_name_is_the_applications_own_and_fits_iam_however_long_the_servi
     assert len(set(roles)) == 2
 
 
+def test_what_a_change_request_brought_is_marked_with_it_and_no_pod_starts_anew_for_another(
+    record: Record,
+) -> None:
+    approved = record(building(change_request="CHG0030042"))
+    for deployment in approved.of(DEPLOYMENT):
+        assert deployment.inputs["metadata"]["annotations"]["kubernetes.io/change-cause"] == "CHG0030042"
+        other = called(
+            record(building(change_request="CHG0030043")), DEPLOYMENT, deployment.inputs["metadata"]["name"]
+        )
+        assert other.inputs["spec"] == deployment.inputs["spec"]
+    tagged = [*approved.of(ROLE), *approved.of(ASSOCIATION)]
+    assert {resource.inputs["tags"]["ChangeRequest"] for resource in tagged} == {"CHG0030042"}
+
+
+def test_what_took_no_change_request_is_marked_with_none(record: Record) -> None:
+    made = record(building())
+    assert not [
+        d for d in made.of(DEPLOYMENT) if "kubernetes.io/change-cause" in d.inputs["metadata"]["annotations"]
+    ]
+    assert not [r for r in [*made.of(ROLE), *made.of(ASSOCIATION)] if "ChangeRequest" in r.inputs["tags"]]
+
+
 def test_every_aws_resource_is_tagged(record: Record) -> None:
     record(building()).assert_tagged({"owner": "platform"})
 

@@ -309,6 +309,29 @@ def test_nobody_but_administrators_takes_a_key_away(made: Recording[StateBackend
     )
 
 
+def test_who_takes_a_version_from_a_stack_reads_its_state_and_neither_its_past_nor_its_secrets() -> None:
+    """As live takes it from staging: the state says which version runs."""
+    pipelines = {name: StackAccess(updates=(role(f"{name}-pipeline"),)) for name in EnvironmentName}
+    facts = FACTS.model_copy(update={"stacks": pipelines})
+    made = record(lambda: StateBackend("state", StateBackendArgs(facts=facts, region=HOME, tags=TAGS)))
+    state, *past = [key.replace("live", "staging") for key in STATE_OF_LIVE if "bak" not in key]
+    rollout, *past = past
+    for site in REGIONS:
+        assert lets(made, site, LIVE, "s3:GetObject", state)
+        assert lets(made, site, LIVE, "s3:GetObject", rollout)
+        assert not lets(made, site, LIVE, "s3:PutObject", state, iam_allows=True)
+        for key in past:
+            assert not lets(made, site, LIVE, "s3:GetObject", key, iam_allows=True)
+        for other in (DEV, role("uat-pipeline")):
+            assert not lets(made, site, other, "s3:GetObject", state, iam_allows=True)
+        policy = part(made, "BucketPolicy", site).inputs["policy"]
+        assert len(policy) <= 20 * 1024, (
+            "https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucket-policies.html"
+        )
+    assert not use(made, "state-secrets-key", LIVE, "kms:Decrypt", context=under("staging"), iam_allows=True)
+    made.close()
+
+
 def test_a_stack_without_readers_writes_no_empty_principal() -> None:
     facts = FACTS.model_copy(update={"stacks": {EnvironmentName.DEV: StackAccess(updates=(DEV,))}})
     made = record(lambda: StateBackend("state", StateBackendArgs(facts=facts, region=HOME, tags=TAGS)))

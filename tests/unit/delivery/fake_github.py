@@ -1,13 +1,15 @@
-"""A GitHub on loopback that keeps the issues of one repository, and answers as the real one does.
+"""A GitHub on loopback that keeps the issues and comments of one repository, and answers as the real one does.
 
 Source: https://docs.github.com/en/rest/issues
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -26,7 +28,16 @@ class FakeGitHub:
 
     url: str = ""
     issues: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
-    comments: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
+    written: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    """Comments, the oldest first."""
+    files: dict[str, str] = field(default_factory=dict[str, str])
+    """Of the default branch, by their path."""
+    commits: list[str] = field(default_factory=list[str])
+    """Messages of commits, the oldest first."""
+    protected: bool = False
+    """Whether a rule of the branch refuses commits, which is told by the code of a conflict."""
+    meanwhile: list[Callable[[], object]] = field(default_factory=list[Callable[[], object]])
+    """What others do, one before each commit."""
     asked: list[str] = field(default_factory=list[str])
 
     def add(
@@ -42,6 +53,16 @@ class FakeGitHub:
         """The open issues with a title."""
         return [issue for issue in self.issues if issue["title"] == title and issue["state"] == "open"]
 
+    def comment(self, number: int, body: str, by: str = "Bot") -> dict[str, Any]:
+        """Add a comment of somebody of this type to an issue or a pull request."""
+        comment = {"id": 9000 + len(self.written), "issue": number, "body": body, "user": {"type": by}}
+        self.written.append(comment)
+        return comment
+
+    def comments(self, number: int) -> list[str]:
+        """What was commented on an issue or a pull request."""
+        return [comment["body"] for comment in self.written if comment["issue"] == number]
+
     def answer(self, method: str, path: str, body: dict[str, Any], token: str) -> tuple[int, object]:
         """The status and the answer to one request."""
         self.asked.append(f"{method} {path}")
@@ -49,28 +70,59 @@ class FakeGitHub:
         prefix = f"/repos/{REPOSITORY}/issues"
         if token != f"Bearer {TOKEN}":
             return 401, {"message": "Bad credentials"}
+        if url.path.startswith(contents := f"/repos/{REPOSITORY}/contents/"):
+            return self._contents(method, url.path.removeprefix(contents), body)
         if not url.path.startswith(prefix):
             return 404, {"message": "Not Found"}
         if len(str(body.get("body") or "")) > ISSUE_LENGTH.value:
             return 422, {"message": "Validation Failed"}
+        query = {key: values[0] for key, values in parse_qs(url.query).items()}
         match method, url.path.removeprefix(prefix).strip("/").split("/"):
             case "GET", [""]:
-                query = {key: values[0] for key, values in parse_qs(url.query).items()}
                 found = [issue for issue in self.issues if issue["state"] == query.get("state", "open")]
                 if query.get("direction", "desc") == "desc":
                     found.reverse()
-                size, page = min(int(query.get("per_page", 30)), 100), int(query.get("page", 1))
-                return 200, found[(page - 1) * size : page * size]
+                return 200, _page(found, query)
             case "POST", [""]:
                 return 201, self.issues[self.add(body["title"], body.get("body")) - 1]
+            case "GET", [number, "comments"]:
+                return 200, _page([each for each in self.written if each["issue"] == int(number)], query)
+            case "PATCH", ["comments", number]:
+                (found,) = [comment for comment in self.written if comment["id"] == int(number)]
+                found.update(body)
+                return 200, found
             case "PATCH", [number]:
                 self.issues[int(number) - 1].update(body)
                 return 200, self.issues[int(number) - 1]
             case "POST", [number, "comments"]:
-                self.comments.setdefault(int(number), []).append(body["body"])
-                return 201, {}
+                return 201, self.comment(int(number), body["body"])
             case _:
                 return 404, {"message": "Not Found"}
+
+    def _contents(self, method: str, path: str, body: dict[str, Any]) -> tuple[int, object]:
+        """One file of the default branch, read or committed."""
+        if method == "PUT" and self.meanwhile:
+            self.meanwhile.pop(0)()
+        if path not in self.files:
+            return 404, {"message": "Not Found"}
+        text = self.files[path]
+        sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        if method == "GET":
+            # The real one breaks the lines.
+            content = base64.encodebytes(text.encode()).decode()
+            return 200, {"type": "file", "encoding": "base64", "content": content, "sha": sha}
+        if self.protected:
+            return 409, {"message": "Repository rule violations found"}
+        if body.get("sha") != sha:
+            return 409, {"message": f"{path} does not match {body.get('sha')}"}
+        self.files[path] = base64.b64decode(body["content"]).decode()
+        self.commits.append(body["message"])
+        return 200, {"content": {"path": path}, "commit": {"message": body["message"]}}
+
+
+def _page(found: list[dict[str, Any]], query: dict[str, str]) -> list[dict[str, Any]]:
+    size, page = min(int(query.get("per_page", 30)), 100), int(query.get("page", 1))
+    return found[(page - 1) * size : page * size]
 
 
 @contextmanager
@@ -90,7 +142,7 @@ def fake_github() -> Generator[FakeGitHub]:
             self.end_headers()
             self.wfile.write(json.dumps(answer).encode())
 
-        do_GET = do_POST = do_PATCH = _serve
+        do_GET = do_POST = do_PATCH = do_PUT = _serve
 
         def log_message(self, format: str, *args: Any) -> None:
             """Say nothing."""

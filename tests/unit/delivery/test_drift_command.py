@@ -11,7 +11,7 @@ import pytest
 
 from delivery import cli
 from delivery.errors import DeliveryError
-from delivery.github import GitHubIssues
+from delivery.github import GitHub, GitHubIssues
 from operations.drift import Cause, Difference, Drift, Open, markdown
 from operations.environments import EnvironmentName
 from tests.unit.delivery.fake_github import REPOSITORY, TOKEN, FakeGitHub, fake_github
@@ -41,7 +41,7 @@ def github(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeGitHub]:
 
 
 def issues(github: FakeGitHub, token: str = TOKEN) -> GitHubIssues:
-    return GitHubIssues(REPOSITORY, token, github.url)
+    return GitHubIssues(GitHub(REPOSITORY, token, github.url))
 
 
 def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -84,7 +84,7 @@ def test_night_after_night_there_is_one_issue_and_it_is_closed_when_all_is_well(
     assert report(monkeypatch, tmp_path, QUIET) == 0
     (closed,) = github.issues
     assert (closed["state"], closed["state_reason"]) == ("closed", "completed")
-    assert github.comments[1] == ["Nothing differs any more."]
+    assert github.comments(1) == ["Nothing differs any more."]
     assert report(monkeypatch, tmp_path, DRIFT) == 0
     assert [issue["state"] for issue in github.issues] == ["closed", "open"]
 
@@ -130,7 +130,7 @@ def test_of_two_issues_that_two_runs_opened_the_older_goes_on(
     first, second = github.add("Drift: live", "old"), github.add("Drift: live", "new")
     assert report(monkeypatch, tmp_path, DRIFT) == 0
     assert [issue["number"] for issue in github.open_titled("Drift: live")] == [first]
-    assert github.comments[second] == [f"Goes on in #{first}."]
+    assert github.comments(second) == [f"Goes on in #{first}."]
 
 
 def test_a_refusal_says_which_right_is_missing_and_not_the_token(github: FakeGitHub) -> None:
@@ -146,7 +146,7 @@ def test_a_text_that_github_does_not_take_is_an_error(github: FakeGitHub) -> Non
 
 def test_a_github_that_is_not_there_is_an_error() -> None:
     with pytest.raises(DeliveryError, match="did not answer GET issues"):
-        GitHubIssues(REPOSITORY, TOKEN, "http://127.0.0.1:9").titled("Drift: live")
+        GitHubIssues(GitHub(REPOSITORY, TOKEN, "http://127.0.0.1:9")).titled("Drift: live")
 
 
 def test_without_a_token_nothing_is_asked(

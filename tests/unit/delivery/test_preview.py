@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from pulumi.automation import events
 
-from delivery.errors import DeliveryError
-from delivery.preview import Watch, look
+from delivery.preview import differences, look
 from operations.drift import Cause, Difference
 from operations.environments import EnvironmentName
+from rollout.engine import Plan
+from rollout.errors import RolloutError
 
 BUCKET = "urn:pulumi:live::quikapp::quikapp:storage:Storage$aws:s3/bucket:Bucket::files"
 STACK = "urn:pulumi:live::quikapp::pulumi:pulumi:Stack::quikapp-live"
@@ -61,10 +62,10 @@ def refreshed(urn: str = BUCKET, *, gone: bool = False, **diff: str) -> events.E
 
 
 def found(*given: events.EngineEvent) -> tuple[Difference, ...]:
-    watch = Watch()
+    plan = Plan()
     for one in given:
-        watch.on_event(one)
-    return watch.differences()
+        plan.on_event(one)
+    return differences(plan)
 
 
 @pytest.mark.parametrize("operation", ["same", "read", "refresh"])
@@ -128,15 +129,15 @@ def test_the_order_is_that_of_names_and_not_of_the_engine() -> None:
 
 
 def test_no_value_is_kept() -> None:
-    watch = Watch()
+    plan = Plan()
     for one in (refreshed(tags="update"), planned("update", tags="update")):
-        watch.on_event(one)
-    assert "hunter2" not in repr(watch)
+        plan.on_event(one)
+    assert "hunter2" not in repr(plan)
 
 
 def test_errors_are_kept_without_their_colours() -> None:
-    watch = Watch()
-    watch.on_event(
+    plan = Plan()
+    plan.on_event(
         event(
             {
                 "diagnosticEvent": {
@@ -148,12 +149,12 @@ def test_errors_are_kept_without_their_colours() -> None:
             }
         )
     )
-    assert watch.errors == ["no such zone"]
+    assert plan.errors == ["no such zone"]
 
 
 def test_a_program_or_a_project_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(DeliveryError, match=r"no program .*: name it with --program"):
+    with pytest.raises(RolloutError, match=r"no program .*: name it with --program"):
         look(EnvironmentName.DEV, tmp_path, tmp_path / "__main__.py")
     (tmp_path / "__main__.py").touch()
-    with pytest.raises(DeliveryError, match="--work-dir"):
+    with pytest.raises(RolloutError, match="--work-dir"):
         look(EnvironmentName.DEV, tmp_path, tmp_path / "__main__.py")

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from operations.environments import EnvironmentName
 from operations.limits import BUCKET_NAME_LENGTH
+from operations.pipeline import PipelineFacts, Purpose
 from operations.state import (
     PROJECT,
     StackAccess,
@@ -18,6 +19,8 @@ from operations.state import (
     secrets_provider,
     stack_keys,
 )
+
+PIPELINE = PipelineFacts(repository="quikapp/operations")
 
 
 def role(name: str, account: str = "111122223333") -> str:
@@ -67,8 +70,69 @@ def test_the_bounds_themselves_are_taken(days: int) -> None:
 def test_somebody_administers_it_and_some_stack_is_kept_there() -> None:
     assert "administrators" in refusal(administrators=())
     assert "stacks" in refusal(stacks={})
-    with pytest.raises(ValidationError, match="updates"):
-        StackAccess(updates=())
+
+
+def test_without_a_pipeline_somebody_updates_each_stack() -> None:
+    nobody = {EnvironmentName.LIVE: StackAccess(reads=(role("drift"),))}
+    assert (
+        "stacks.live names nobody under updates; without a pipeline each stack takes at least 1"
+        in refusal(stacks=nobody)
+    )
+    assert facts(stacks=nobody, pipeline=PIPELINE).updaters(EnvironmentName.LIVE)
+
+
+def test_the_roles_of_the_pipeline_use_the_state_of_their_stack_without_being_listed() -> None:
+    made = facts(pipeline=PIPELINE)
+    assert made.updaters(EnvironmentName.LIVE) == (role("quikapp-live-deploy"), role("pipeline"))
+    assert made.readers(EnvironmentName.LIVE) == (
+        role("quikapp-live-preview"),
+        role("quikapp-live-drift"),
+        role("drift"),
+    )
+    assert set(made.roles) == {*made.updaters(EnvironmentName.LIVE), *made.readers(EnvironmentName.LIVE)}
+    assert facts().roles == (role("pipeline"), role("drift"))
+
+
+def test_a_role_of_the_pipeline_is_not_listed_as_well() -> None:
+    twice = {EnvironmentName.LIVE: StackAccess(reads=(role("quikapp-live-drift"),))}
+    assert (
+        f"stacks.live names {role('quikapp-live-drift')} twice; one way to use a stack is enough, and the roles of the "
+        "pipeline are named by themselves"
+    ) in refusal(stacks=twice, pipeline=PIPELINE)
+
+
+@pytest.mark.parametrize(
+    ("key", "named"),
+    [
+        ("hostedZoneIds", PipelineFacts(repository="a/b", hosted_zone_ids={EnvironmentName.DEV: "Z0DEV"})),
+        ("regions", PipelineFacts(repository="a/b", regions={EnvironmentName.DEV: ("eu-west-1",)})),
+    ],
+)
+def test_a_pipeline_knows_the_stacks_that_there_are(key: str, named: PipelineFacts) -> None:
+    assert f"pipeline.{key} names dev, which is none of stacks; allowed: live" in refusal(pipeline=named)
+
+
+def test_a_stack_is_in_the_regions_of_the_state_unless_it_says_otherwise() -> None:
+    assert facts(pipeline=PIPELINE).regions_of(EnvironmentName.LIVE, "eu-west-1") == (
+        "eu-west-1",
+        "eu-central-1",
+    )
+    elsewhere = PipelineFacts(repository="a/b", regions={EnvironmentName.LIVE: ("us-east-1", "us-west-2")})
+    assert facts(pipeline=elsewhere).regions_of(EnvironmentName.LIVE, "eu-west-1") == (
+        "us-east-1",
+        "us-west-2",
+    )
+
+
+def test_arns_are_in_the_partition_of_the_administrators() -> None:
+    china = "arn:aws-cn:iam::111122223333:role/administrator"
+    made = facts(administrators=(china,), pipeline=PIPELINE, stacks={EnvironmentName.LIVE: StackAccess()})
+    assert made.role_arn(EnvironmentName.LIVE, Purpose.DEPLOY) == (
+        "arn:aws-cn:iam::111122223333:role/quikapp-live-deploy"
+    )
+    assert made.boundary_arn(EnvironmentName.LIVE) == (
+        "arn:aws-cn:iam::111122223333:policy/quikapp-live-boundary"
+    )
 
 
 def test_an_unknown_stack_is_refused() -> None:
@@ -83,10 +147,15 @@ def test_a_key_policy_names_one_account_so_all_principals_are_of_one() -> None:
     )
 
 
-@pytest.mark.parametrize("twice", ["pipeline", "administrator"])
-def test_a_principal_of_a_stack_is_named_once(twice: str) -> None:
+@pytest.mark.parametrize(
+    ("twice", "why"),
+    [("pipeline", "one way to use a stack is enough"), ("administrator", "may use every stack anyway")],
+)
+def test_a_principal_of_a_stack_is_named_once(twice: str, why: str) -> None:
     access = StackAccess(updates=(role("pipeline"),), reads=(role(twice),))
-    assert f"stacks.live names {role(twice)} twice" in refusal(stacks={EnvironmentName.LIVE: access})
+    told = refusal(stacks={EnvironmentName.LIVE: access})
+    assert f"stacks.live names {role(twice)} twice" in told
+    assert why in told
 
 
 def test_one_pipeline_may_update_several_stacks_and_is_listed_once() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 import urllib.error
 import urllib.request
 from dataclasses import replace
@@ -13,13 +14,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from rehearsal.canary import driver
 from rehearsal.canary.application import Application, Pod, pods_of, quantity
-from rehearsal.canary.driver import Journal
+from rehearsal.canary.driver import Driver, Journal
 from rehearsal.canary.faults import EXPECTED, SYMPTOMS, Ending, Fault
 from rehearsal.canary.network import Network, proxied
 from rehearsal.canary.prometheus import adapted, interval
 from rehearsal.canary.report import summary
-from rehearsal.canary.run import Story, budget_seconds, next_version, slots_of
+from rehearsal.canary.run import Story, budget_seconds, next_change, next_version, slots_of
 from rehearsal.canary.timescale import hastened, in_a_hurry
 from rehearsal.canary.weights import Destination, StateFile, destinations, shares
 from rehearsal.errors import RehearsalError
@@ -332,6 +334,14 @@ class TestARun:
         assert (slots.new, slots.old, slots.new_name) == (NEW, OLD, "green")
         assert next_version({"slots": SLOTS}) == "v2.5.0"
 
+    def test_takes_a_change_request_that_was_not_used_where_one_is_asked_for(self) -> None:
+        used = [
+            {"request": "CHG0030042", "version": "v2.4.0"},
+            {"request": "CHG0000041", "version": "v2.5.0"},
+        ]
+        assert next_change({"gate": "cab", "changes": used}) == "CHG0030043"
+        assert next_change({"gate": "approval", "changes": []}) is None
+
     def test_is_refused_where_no_slot_is_idle(self) -> None:
         half = {name: {**slot, "weight": 50} for name, slot in SLOTS.items()}
         for outputs in ({}, {"slots": half}):
@@ -357,6 +367,24 @@ class TestARun:
             Fault.PROMETHEUS_DOWN: (Ending.ROLLED_BACK, False),
             Fault.KILL_DRIVER: (Ending.COMPLETED, True),
         }
+
+    @pytest.mark.parametrize("change", ["CHG0030043", None])
+    def test_starts_the_driver_under_a_change_request_where_there_is_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: str | None
+    ) -> None:
+        echo = tmp_path / "rollout"
+        echo.write_text('#!/bin/sh\necho "$@"\n')
+        echo.chmod(0o700)
+        monkeypatch.setattr(driver, "command", lambda: echo)
+        started = Driver(
+            "live", tmp_path, tmp_path, "http://127.0.0.1", tmp_path / "log", tmp_path / "picture.svg"
+        )
+        started.start("v2.5.0", 60, 5.0, change)
+        while started.code is None:
+            time.sleep(0.01)
+        (said,) = started.said()
+        assert said.startswith("start --stack live")
+        assert said.partition("--change ")[2] == (change or "")
 
     def test_reads_the_driver_s_own_account(self) -> None:
         def entry(direction: str, why: str) -> dict[str, Any]:

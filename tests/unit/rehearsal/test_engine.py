@@ -50,6 +50,18 @@ def test_every_sdk_has_its_plugin_in_the_engines_own_folder(engine: Engine) -> N
     assert "rehearsal.providers.kubernetes" in _plugin(engine, "kubernetes").read_text()
 
 
+def test_policy_packs_run_on_the_python_that_rehearses(engine: Engine) -> None:
+    (analyzer,) = (engine.directory / "engine/home/plugins").glob("analyzer-*/pulumi-analyzer-policy-python")
+    started, *_ = analyzer.read_text().splitlines()
+    assert started == f"#!{sys.executable} -u"
+    assert "pulumi.policy" in analyzer.read_text()
+
+
+def test_no_plugin_is_taken_from_the_persons_path(engine: Engine) -> None:
+    assert engine.state.is_dir()
+    assert os.environ["PULUMI_IGNORE_AMBIENT_PLUGINS"] == "true"
+
+
 def test_the_official_kubernetes_plugin_is_used_where_it_is_installed(engine: Engine, tmp_path: Path) -> None:
     (plugin,) = (plugin for plugin in plugins() if plugin.name == "kubernetes")
     official = tmp_path / "home" / ".pulumi" / "plugins" / plugin.folder

@@ -26,6 +26,13 @@ def _said(severity: str, message: str, urn: str = URN) -> events.EngineEvent:
     return _event("diagnosticEvent", {"severity": severity, "message": message, "color": "never", "urn": urn})
 
 
+def _violated(level: str, message: str) -> events.EngineEvent:
+    body = {"message": message, "color": "never", "policyName": "pinned-images", "enforcementLevel": level}
+    return _event(
+        "policyEvent", {"policyPackName": "p", "policyPackVersion": "1", "resourceUrn": URN, **body}
+    )
+
+
 @pytest.fixture
 def console() -> Console:
     return Console(file=io.StringIO(), width=200)
@@ -93,6 +100,7 @@ def test_a_secret_output_is_never_printed(console: Console) -> None:
         "password": auto.OutputValue("hunter2", secret=True),
         "slots": auto.OutputValue({"blue": {"version": "v1.0.0", "weight": 100}}, secret=False),
         "zones": auto.OutputValue(["a", "b"], secret=False),
+        "rules": auto.OutputValue([{"path": "/"}, {"path": "/api"}], secret=False),
     }
     console.print(outputs_table(outputs, "Outputs"))
     printed = _printed(console)
@@ -100,6 +108,7 @@ def test_a_secret_output_is_never_printed(console: Console) -> None:
     assert "slots.blue" in printed
     assert "v1.0.0" in printed
     assert "a, b" in printed
+    assert "path /, path /api" in printed
 
 
 def test_what_lies_deep_in_an_output_is_one_row(console: Console) -> None:
@@ -112,3 +121,22 @@ def test_what_lies_deep_in_an_output_is_one_row(console: Console) -> None:
 
 def test_a_resource_is_named_by_its_type_and_name() -> None:
     assert resource_name(URN) == "aws:ec2/vpc:Vpc net"
+
+
+VIOLATION = "What runs is one release.\naws:ec2/vpc:Vpc net: image is [app:latest]; allowed is a digest"
+
+
+def test_a_violation_that_only_warns_names_the_policy_and_what_is_wrong(console: Console) -> None:
+    with Watch(console, "preview") as watch:
+        watch.on_event(_violated("advisory", VIOLATION))
+    assert watch.errors == []
+    told = "warning policy pinned-images: aws:ec2/vpc:Vpc net: image is [app:latest]; allowed is a digest"
+    assert told in _printed(console)
+
+
+def test_a_mandatory_violation_is_an_error(console: Console) -> None:
+    with Watch(console, "preview") as watch:
+        watch.on_event(_violated("mandatory", VIOLATION))
+    assert watch.errors == [
+        "policy pinned-images: aws:ec2/vpc:Vpc net: image is [app:latest]; allowed is a digest"
+    ]

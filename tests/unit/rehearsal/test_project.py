@@ -110,3 +110,17 @@ def test_what_a_rollout_changed_in_the_copy_stays_until_the_committed_file_chang
     assert yaml.safe_load(copy.read_text())["config"]["aws:region"] == "eu-west-2"
     committed.write_text(committed.read_text().replace("max: 2", "max: 3"))
     assert sizing() == {"min": 1, "max": 3}
+
+
+def test_a_project_without_a_policy_pack_is_judged_by_none(root: Path) -> None:
+    assert Project(root).policies("dev") == {}
+
+
+def test_violations_are_mandatory_where_the_project_does_not_say_that_they_only_warn(root: Path) -> None:
+    (root / "policy").mkdir()
+    (root / "policy" / "PulumiPolicy.yaml").write_text("runtime: python\n")
+    with (root / "pyproject.toml").open("a") as project:
+        project.write('[tool.rehearsal.policy]\nadvisory = ["dev"]\n')
+    for stack, level in {"dev": "advisory", "live": "mandatory"}.items():
+        (config,) = Project(root).policies(stack).get("policy_pack_configs", [])
+        assert config == str(root / "policy" / "levels" / f"{level}.json")

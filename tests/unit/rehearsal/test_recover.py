@@ -24,7 +24,7 @@ from rehearsal.recover.leftovers import Leftovers, replaced
 from rehearsal.recover.region import HOME, RECOVERY, clusters_of, swap
 from rehearsal.recover.report import summary
 from rehearsal.recover.run import Report, Scenario
-from rehearsal.recover.state import DISPENSABLE, dispensable
+from rehearsal.recover.state import DISPENSABLE, dispensable, update_of
 from tests.unit.components.test_environment import facts_of
 
 PREFIX = "urn:pulumi:live::quikapp::"
@@ -35,6 +35,26 @@ def watched(**operations: str) -> Watch:
     watch = Watch(Console(file=io.StringIO()), "preview")
     watch.steps = {f"{PREFIX}aws:s3/bucket:Bucket::{name}": (done, ()) for name, done in operations.items()}
     return watch
+
+
+class TestAnUpdate:
+    def outputs(self, gate: str, capacity: str) -> dict[str, Any]:
+        slots = {
+            name: {"namespace": name, "weight": weight, "version": version, "capacity": capacity}
+            for name, weight, version in (("blue", 100, "v2.3.0"), ("green", 0, "v2.2.0"))
+        }
+        return {"gate": gate, "slots": slots}
+
+    def test_brings_another_version_to_the_idle_slot(self) -> None:
+        assert update_of(self.outputs("approval", "warm")) == (
+            "quikapp:release.green.version",
+            "v2.4.0",
+            "v2.2.0",
+        )
+
+    @pytest.mark.parametrize(("now", "then"), [("full", "warm"), ("cold", "warm"), ("warm", "full")])
+    def test_uses_up_no_change_request(self, now: str, then: str) -> None:
+        assert update_of(self.outputs("cab", now)) == ("quikapp:release.green.capacity", then, now)
 
 
 class TestAPlan:

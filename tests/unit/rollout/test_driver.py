@@ -322,6 +322,7 @@ def test_killed_at_any_instants_and_resumed_it_ends_the_same_by_the_same_way(
     disturbed = driven_through(deaths, standby, bad)
     assert disturbed.moves == undisturbed.moves
     assert disturbed.release == undisturbed.release
+    assert [(change.request, change.version) for change in disturbed.changes] == [("CHG0030043", "v2.4.0")]
     assert disturbed.state.stage is undisturbed.state.stage is Stage.DONE
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
-from operations.rollout.actions import PrepareSlot, SetWeights
+from operations.changes import Ledger, breaches
+from operations.environments import Gate
+from operations.release import Release, Standby
+from operations.rollout.actions import PrepareSlot, ScaleDown, SetWeights, changes_after, release_after
+from operations.rollout.plan import Plan as Rollout
 from operations.slots import Slot, Weights
 from rollout.engine import Engine, Plan, Resource, Step
 from rollout.errors import PlanRefused, UpdateFailed
@@ -23,7 +28,9 @@ DEPLOYMENT = f"{ROOT}$quikapp:slots:Slot$quikapp:slots:Workload$kubernetes:apps/
 
 TO_FIVE = SetWeights(step=1, weights=Weights(blue=95, green=5))
 BACK = SetWeights(step=1, weights=Weights(blue=100, green=0))
-PREPARE = PrepareSlot(step=1, slot=Slot.GREEN, version="v2.5.0")
+PREPARE = PrepareSlot(step=1, slot=Slot.GREEN, version="v2.5.0", change="CHG0030043")
+RECORD = f"{ROOT}$quikapp:changes:ChangeRecord::live-change-record"
+PARAMETER = f"{ROOT}$quikapp:changes:ChangeRecord$aws:ssm/parameter:Parameter::live-change-record-parameter"
 
 
 def rule(name: str, blue: int, green: int) -> Resource:
@@ -40,9 +47,13 @@ class Told:
     """An engine whose previews hold these steps, and whose state these resources."""
 
     def __init__(
-        self, *steps: Step, rules: Sequence[Resource] = (rule("api", 95, 5), rule("web", 95, 5))
+        self,
+        *steps: Step,
+        rules: Sequence[Resource] = (rule("api", 95, 5), rule("web", 95, 5)),
+        others: Sequence[Resource] = (),
+        outputs: tuple[Mapping[str, Any], Mapping[str, Any]] = ({}, {}),
     ) -> None:
-        self.steps, self.rules = steps, rules
+        self.steps, self.rules, self.others, self.outputs = steps, rules, others, outputs
         self.previewed: list[tuple[str, Sequence[str] | None]] = []
         self.updated: list[Sequence[str] | None] = []
         self.refreshed: list[str] = []
@@ -50,7 +61,7 @@ class Told:
     def preview(self, text: str, file_name: str, target: Sequence[str] | None = None) -> Plan:
         assert file_name == "Pulumi.live.yaml"
         self.previewed.append((text, target))
-        plan = Plan()
+        plan = Plan(outputs=self.outputs)
         plan.__class__ = type("Fixed", (Plan,), {"steps": self.steps})
         return plan
 
@@ -63,7 +74,7 @@ class Told:
 
     def resources(self) -> list[Resource]:
         closed = Resource(RULE.replace("api", "closed"), {}, {"actions": [{"type": "fixed-response"}]})
-        return [*self.rules, closed, *(group(slot) for slot in Slot)]
+        return [*self.rules, closed, *(group(slot) for slot in Slot), *self.others]
 
 
 @pytest.fixture
@@ -126,6 +137,39 @@ def test_a_slot_is_prepared_where_the_preview_holds_what_lies_in_it(file: StackF
     assert engine.updated == [None]
 
 
+def test_its_change_request_is_recorded_in_the_same_update(file: StackFile) -> None:
+    engine = Told(Step("update", DEPLOYMENT, (SLOTS[Slot.GREEN],)), Step("update", PARAMETER, (RECORD, ROOT)))
+    over(engine, file).change(PREPARE, "v2.3.0")
+    assert engine.updated == [None]
+    assert [change.request for change in file.changes()] == ["CHG0030041", "CHG0030042", "CHG0030043"]
+    over(engine, file).change(PREPARE, "v2.3.0")
+    assert len(file.changes()) == 3, "done twice, it is as when done once"
+
+
+@pytest.mark.parametrize(
+    ("action", "operation"),
+    [
+        (PREPARE, "delete"),
+        (PREPARE, "create"),
+        (PREPARE.model_copy(update={"change": None}), "update"),
+        (TO_FIVE, "update"),
+        (ScaleDown(step=1, slot=Slot.GREEN, standby=Standby.WARM), "update"),
+    ],
+)
+def test_the_record_changes_in_no_other_way_and_with_no_other_action(
+    file: StackFile, action: PrepareSlot | SetWeights | ScaleDown, operation: str
+) -> None:
+    with pytest.raises(PlanRefused, match=f"{operation} aws:ssm/parameter:Parameter"):
+        over(Told(Step(operation, PARAMETER, (RECORD, ROOT))), file).change(action, "v2.3.0")
+    assert len(file.changes()) == 2
+
+
+def test_outputs_are_told_of_a_release_that_changes_nothing_else(file: StackFile) -> None:
+    engine = Told(outputs=({"release": {"blue": "old"}}, {"release": {"blue": "new"}}))
+    over(engine, file).change(TO_FIVE, "v2.3.0")
+    assert engine.updated == [None]
+
+
 @pytest.mark.parametrize("step", [Step("update", RULE, ()), Step("update", DEPLOYMENT, (SLOTS[Slot.BLUE],))])
 def test_a_slot_is_not_prepared_where_anything_beside_it_changes(file: StackFile, step: Step) -> None:
     with pytest.raises(PlanRefused, match="more than the slot green"):
@@ -142,3 +186,51 @@ def test_rules_that_differ_are_an_error_that_lists_them(file: StackFile) -> None
     engine = Told(rules=[rule("api", 95, 5), rule("web", 100, 0)])
     with pytest.raises(UpdateFailed, match="live-traffic-api 95:5, live-traffic-web 100:0"):
         over(engine, file).weights()
+
+
+# --- going on elsewhere ------------------------------------------------------------------------------------------------
+
+
+def in_force(release: Release, changes: Ledger) -> list[Resource]:
+    """What the stack's state has of a release and of change requests."""
+    told = release.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return [
+        Resource("urn:pulumi:live::quikapp::pulumi:pulumi:Stack::quikapp-live", {}, {"release": told}),
+        Resource(RECORD, {}, {"changes": [change.model_dump() for change in changes]}),
+    ]
+
+
+def under_way(file: StackFile) -> Rollout:
+    return Rollout.of(file.release(), "v2.5.0", sla=99.99, drain=timedelta(seconds=45), change="CHG0030043")
+
+
+def test_a_file_of_an_older_checkout_is_brought_in_line_with_what_is_in_force(file: StackFile) -> None:
+    plan = under_way(file)
+    prepared, changes = release_after(file.release(), PREPARE), changes_after(file.changes(), PREPARE)
+    moved = release_after(prepared, TO_FIVE).model_copy(update={"stable": "v2.3.0"})
+    infrastructure = over(Told(others=in_force(moved, changes)), file)
+    assert infrastructure.bring_in_line(plan)
+    assert (file.release(), file.changes()) == (moved, changes)
+    assert "- {request: CHG0030043, version: v2.5.0}" in file.path.read_text()
+    assert not infrastructure.bring_in_line(plan), "now it is in line"
+
+
+def test_weights_are_those_of_the_rules_where_these_were_moved_alone(file: StackFile) -> None:
+    prepared, changes = release_after(file.release(), PREPARE), changes_after(file.changes(), PREPARE)
+    assert over(Told(others=in_force(prepared, changes)), file).bring_in_line(under_way(file))
+    assert file.release().weights == Weights(blue=95, green=5)
+
+
+def test_an_update_that_broke_off_leaves_a_file_that_the_program_takes(file: StackFile) -> None:
+    """The change request is recorded, the outputs are from before, and the rules differ."""
+    before, changes = file.release(), changes_after(file.changes(), PREPARE)
+    rules = [rule("api", 95, 5), rule("web", 100, 0)]
+    assert over(Told(rules=rules, others=in_force(before, changes)), file).bring_in_line(under_way(file))
+    assert file.release().green.version == "v2.5.0"
+    assert not list(breaches(Gate.CAB, file.release(), file.changes()))
+
+
+def test_a_program_that_tells_no_release_leaves_the_file_as_it_is(file: StackFile) -> None:
+    before = file.path.read_text()
+    assert not over(Told(), file).bring_in_line(under_way(file))
+    assert file.path.read_text() == before

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from operations.changes import ChangeRequest, Ledger
+from operations.environments import Gate
 from operations.release import Release
 from operations.rollout.actions import PrepareSlot, ScaleDown, SetWeights, release_after
 from operations.slots import Slot, Weights
@@ -15,10 +17,10 @@ ROOT = Path(__file__).parents[3]
 LIVE = StackFile(ROOT / "Pulumi.live.yaml")
 
 
-def changed(release: Release) -> list[str]:
-    """The lines that differ once the release is written."""
+def changed(release: Release, changes: Ledger | None = None) -> list[str]:
+    """The lines that differ once the release, and the change requests, are written."""
     lines = unified_diff(
-        LIVE.path.read_text().splitlines(), LIVE.with_release(release).splitlines(), lineterm="", n=0
+        LIVE.path.read_text().splitlines(), LIVE.with_release(release, changes).splitlines(), lineterm="", n=0
     )
     return [line for line in lines if line[0] in "+-" and line[:3] not in {"+++", "---"}]
 
@@ -26,7 +28,7 @@ def changed(release: Release) -> list[str]:
 @pytest.mark.parametrize("path", sorted(ROOT.glob("Pulumi.*.yaml")), ids=lambda path: path.name)
 def test_the_release_that_is_there_changes_nothing(path: Path) -> None:
     file = StackFile(path)
-    assert file.with_release(file.release()) == path.read_text()
+    assert file.with_release(file.release(), file.changes()) == path.read_text()
 
 
 def test_a_slot_is_prepared_in_its_own_line() -> None:
@@ -53,6 +55,48 @@ def test_a_slot_that_is_scaled_down_loses_its_capacity() -> None:
     prepared = release_after(LIVE.release(), PrepareSlot(step=1, slot=Slot.GREEN, version="v2.4.0"))
     down = release_after(prepared, ScaleDown(step=2, slot=Slot.GREEN, standby=prepared.standby))
     assert changed(down) == []
+
+
+NEXT = ChangeRequest(request="CHG0030043", version="v2.5.0")
+
+
+def test_a_change_request_more_is_a_line_more() -> None:
+    assert changed(LIVE.release(), (*LIVE.changes(), NEXT)) == ["+  - {request: CHG0030043, version: v2.5.0}"]
+
+
+def test_change_requests_become_those_in_force_and_what_both_have_stays_as_it_is_written() -> None:
+    first, second = LIVE.changes()
+    assert changed(LIVE.release(), (first, NEXT)) == [
+        f"-  - {{request: {second.request}, version: {second.version}}}",
+        "+  - {request: CHG0030043, version: v2.5.0}",
+    ]
+    assert changed(LIVE.release(), (first,)) == [
+        f"-  - {{request: {second.request}, version: {second.version}}}"
+    ]
+
+
+def test_the_first_change_request_begins_a_list_after_the_release() -> None:
+    file = StackFile(ROOT / "Pulumi.dev.yaml")
+    before, after = file.path.read_text(), file.with_release(file.release(), (NEXT,))
+    added = "  quikapp:changes:\n  - {request: CHG0030043, version: v2.5.0}\n"
+    assert after == before.replace("  quikapp:sizing:", f"{added}  quikapp:sizing:")
+    assert file.with_release(file.release(), ()) == before
+
+
+def test_change_requests_that_are_none_are_refused_in_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "Pulumi.live.yaml"
+    path.write_text("config: {'quikapp:changes': [{request: CHG1, version: v1.0.0}]}")
+    with pytest.raises(RolloutError) as refused:
+        StackFile(path).changes()
+    assert str(refused.value) == (
+        "Pulumi.live.yaml: quikapp:changes is wrong: 0.request Value error, allowed is the number of a change request "
+        "such as CHG0030042: CHG and seven digits"
+    )
+
+
+def test_the_gate_of_the_environment_is_read_from_it() -> None:
+    assert LIVE.gate() is Gate.CAB
+    assert StackFile(ROOT / "Pulumi.dev.yaml").gate() is Gate.AUTO
 
 
 def test_the_promise_of_the_environment_is_read_from_it() -> None:

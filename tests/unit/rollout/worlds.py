@@ -8,8 +8,17 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from operations.changes import Ledger
 from operations.release import Release, SlotRelease, Standby, Switch, Version
-from operations.rollout.actions import Action, PrepareSlot, Report, ScaleDown, SetWeights, release_after
+from operations.rollout.actions import (
+    Action,
+    PrepareSlot,
+    Report,
+    ScaleDown,
+    SetWeights,
+    changes_after,
+    release_after,
+)
 from operations.rollout.events import Resume, Rollback
 from operations.rollout.gate import Result, Verdict
 from operations.rollout.machine import start
@@ -53,6 +62,7 @@ class World:
         deaths: at which of the things that it asks for a driver dies; changes are counted before and after.
         refuse: why a change fails.
         written: the journal's record as JSON.
+        changes: the change requests that were recorded.
         moves: the weights that came into force, without repetitions.
     """
 
@@ -64,6 +74,7 @@ class World:
     journal_fails: Callable[[], Exception | None] = lambda: None
     time: datetime = START
     written: str | None = None
+    changes: Ledger = ()
     moves: list[Weights] = field(default_factory=list[Weights])
     evaluations: list[datetime] = field(default_factory=list[datetime])
     told: list[str] = field(default_factory=list[str])
@@ -82,6 +93,7 @@ class World:
             raise why
         self.time += timedelta(seconds=20)
         self.release = release_after(self.release, action).model_copy(update={"stable": stable})
+        self.changes = changes_after(self.changes, action)
         if not self.moves or self.moves[-1] != self.release.weights:
             self.moves.append(self.release.weights)
         self._point()
@@ -185,7 +197,13 @@ class World:
 
     def plan(self, speed: int = 12, interval: timedelta = INTERVAL) -> Plan:
         return Plan.of(
-            self.release, "v2.4.0", sla=99.99, drain=timedelta(seconds=45), interval=interval, speed=speed
+            self.release,
+            "v2.4.0",
+            sla=99.99,
+            drain=timedelta(seconds=45),
+            interval=interval,
+            speed=speed,
+            change="CHG0030043",
         )
 
     def _drive(self, lease: Lease, state: State) -> Report:
