@@ -389,7 +389,6 @@ def test_a_resource_made_just_before_the_engine_was_killed_is_adopted(bench: Ben
         textwrap.dedent(f"""
         from pathlib import Path
         from rehearsal.control_plane import ControlPlane, Nodes
-from rehearsal.engine import backend_url
         from tests.rehearsal.test_kubernetes_provider import Bench, deployment, namespace
 
         plane = ControlPlane(Path({str(bench.directory / "cluster")!r}), {{}}, Nodes(region="", zones=[]))

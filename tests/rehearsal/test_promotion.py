@@ -135,6 +135,7 @@ def test_a_version_comes_through_two_doors_and_whatever_must_stop_it_does(tmp_pa
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)  # six rollouts of the whole program
 def test_a_version_walks_from_a_merge_to_live(tmp_path: Path) -> None:
     """Through all five stacks of the real program; staging takes it back once, and in live a job dies."""
     with pipeline(tmp_path, REPOSITORY) as line:
