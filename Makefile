@@ -11,7 +11,7 @@ UV_VERSION := 0.13.9  # renovate: datasource=pypi depName=uv
 UV := $(shell command -v uv || echo .uv/bin/uv)
 RUN := $(UV) run --locked
 
-# A file is one process's, so that what it sets up is set up once; those that take longest come first.
+# A file is one process's, so that what it sets up is set up once; rehearsals take longest and come first.
 ON_ALL_CORES := --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: help

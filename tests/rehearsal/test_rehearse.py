@@ -64,7 +64,7 @@ class TestAStackThatIsUp:
         assert f"Preview of {stack}" in printed
         assert f"{stack} is up" in printed
         assert "export KUBECONFIG=" in printed
-        assert re.search(r"slots\.blue .*version v\d", printed)
+        assert re.search(r"slots\.blue.* v\d+\.\d", printed)
 
     def test_has_every_workload_available_on_the_api_server(self, up: tuple[Desk, str], stack: str) -> None:
         desk, _ = up
