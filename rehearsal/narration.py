@@ -68,7 +68,7 @@ class Watch:
     total: int | None = None
     steps: dict[str, tuple[str, Sequence[str]]] = field(default_factory=dict[str, tuple[str, Sequence[str]]])
     errors: list[str] = field(default_factory=list[str])
-    _done: int = 0
+    _done: set[str] = field(default_factory=set[str])
     _started: float = field(default_factory=time.monotonic)
 
     def __enter__(self) -> Watch:
@@ -111,12 +111,15 @@ class Watch:
         self._progress.update(self._task, latest=escape(resource_name(step.urn)))
 
     def _finished(self, step: events.StepEventMetadata) -> None:
-        self._done += 1
-        self._progress.update(self._task, completed=self._done)
-        if not self.console.is_terminal and self._done % PLAIN_STEP == 0:
+        if step.urn in self._done:  # a component tells its outputs a second time
+            return
+        self._done.add(step.urn)
+        done = len(self._done)
+        self._progress.update(self._task, completed=done)
+        if not self.console.is_terminal and done % PLAIN_STEP == 0:
             of = f" of {self.total}" if self.total else ""
             self.console.print(
-                f"  {self.title}: {self._done}{of} resources, {time.monotonic() - self._started:.0f} s"
+                f"  {self.title}: {done}{of} resources, {time.monotonic() - self._started:.0f} s"
                 f" (now {escape(resource_name(step.urn))})",
                 highlight=False,
                 soft_wrap=True,

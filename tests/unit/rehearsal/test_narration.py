@@ -88,7 +88,9 @@ def test_brackets_in_a_warning_are_printed_as_they_are(console: Console) -> None
 
 def test_without_a_terminal_progress_is_a_line_now_and_then(console: Console) -> None:
     with Watch(console, "up", total=60) as watch:
-        for index in range(60):
+        for index in (
+            number for number in range(60) for _ in ("made", "its outputs, as a component tells them")
+        ):
             metadata = {"op": "create", "urn": f"{URN}{index}", "type": "aws:ec2/vpc:Vpc", "provider": ""}
             watch.on_event(_event("resOutputsEvent", {"metadata": metadata}))
     assert _printed(console).count("resources") == 2
