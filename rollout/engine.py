@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import runpy
+import shutil
 import socket
 import sys
 import tempfile
@@ -208,7 +209,7 @@ class Engine:
             return cls(
                 auto.select_stack(
                     stack_name=stack,
-                    project_name=project_of(work_dir),
+                    project_name=workspace_of(work_dir).project_settings().name,
                     program=run,
                     opts=auto.LocalWorkspaceOptions(work_dir=str(work_dir)),
                 ),
@@ -396,18 +397,22 @@ def patiently(stack: auto.Stack, operation: Callable[[], Result], departed: Depa
                 time.sleep(LOCK_POLL_SECONDS)
 
 
-def project_of(work_dir: Path) -> str:
-    """Return the name of the project in a folder.
+def workspace_of(work_dir: Path) -> auto.LocalWorkspace:
+    """Return the engine's workspace in the folder of a project.
 
     Raises:
-        RolloutError: there is none.
+        RolloutError: there is no engine, or no project.
     """
+    if shutil.which("pulumi") is None:
+        raise RolloutError("no pulumi on PATH: install the Pulumi CLI, https://www.pulumi.com/docs/install/")
+    workspace = auto.LocalWorkspace(work_dir=str(work_dir))
     try:
-        return auto.LocalWorkspace(work_dir=str(work_dir)).project_settings().name
+        workspace.project_settings()
     except FileNotFoundError as error:
         raise RolloutError(
             f"no Pulumi.yaml in {work_dir}: name the folder that has it with --work-dir"
         ) from error
+    return workspace
 
 
 def gist(error: Exception) -> str:

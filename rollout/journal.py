@@ -16,7 +16,7 @@ from typing import Any, Final, cast
 import pulumi
 from pulumi import automation as auto
 
-from rollout.engine import Departed, gist, patiently
+from rollout.engine import Departed, gist, patiently, workspace_of
 from rollout.errors import JournalFailed, RolloutError
 from rollout.record import Record
 
@@ -43,14 +43,9 @@ class PulumiJournal:
             secrets_provider: how the backend encrypts the stack's secrets; the journal has none, but a stack takes one.
 
         Raises:
-            RolloutError: the backend refuses.
+            RolloutError: there is no engine or no project, or the backend refuses.
         """
-        try:
-            program = auto.LocalWorkspace(work_dir=str(work_dir)).project_settings()
-        except FileNotFoundError as error:
-            raise RolloutError(
-                f"no Pulumi.yaml in {work_dir}: name the folder that has it with --work-dir"
-            ) from error
+        program = workspace_of(work_dir).project_settings()
         project = f"{program.name}-rollout"
         settings = auto.ProjectSettings(
             name=project,

@@ -11,7 +11,7 @@ from pulumi import automation as auto
 
 from delivery.errors import DeliveryError
 from operations.delivery import Running
-from rollout.engine import gist
+from rollout.engine import gist, workspace_of
 
 STACK: Final = "pulumi:pulumi:Stack"
 
@@ -28,8 +28,9 @@ def outputs(stack: str, work_dir: Path) -> Mapping[str, Any] | None:
 
     Raises:
         DeliveryError: the backend cannot be read.
+        RolloutError: there is no engine, or no project.
     """
-    workspace = auto.LocalWorkspace(work_dir=str(work_dir))
+    workspace = workspace_of(work_dir)
     try:
         exported = workspace.pulumi_command.run(["stack", "export", "--stack", stack], str(work_dir), {})
     except auto.StackNotFoundError:

@@ -152,9 +152,6 @@ def test_errors_are_kept_without_their_colours() -> None:
     assert plan.errors == ["no such zone"]
 
 
-def test_a_program_or_a_project_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RolloutError, match=r"no program .*: name it with --program"):
-        look(EnvironmentName.DEV, tmp_path, tmp_path / "__main__.py")
-    (tmp_path / "__main__.py").touch()
-    with pytest.raises(RolloutError, match="--work-dir"):
         look(EnvironmentName.DEV, tmp_path, tmp_path / "__main__.py")

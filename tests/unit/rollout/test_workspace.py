@@ -1,0 +1,33 @@
+"""What is missing before anything can be asked of the engine is said by its name."""
+
+from pathlib import Path
+
+import pytest
+
+from rollout.engine import workspace_of
+from rollout.errors import RolloutError
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An engine that tells its version and does nothing else; the only program on PATH."""
+    engine = tmp_path / "bin" / "pulumi"
+    engine.parent.mkdir()
+    engine.write_text("#!/bin/sh\necho v3.259.0\n")
+    engine.chmod(0o700)
+    monkeypatch.setenv("PATH", str(engine.parent))
+    return engine
+
+
+def test_without_an_engine_it_is_told_what_to_install(installed: Path, tmp_path: Path) -> None:
+    (tmp_path / "Pulumi.yaml").write_text("name: shop\nruntime: python\n")
+    assert workspace_of(tmp_path).project_settings().name == "shop"
+    installed.unlink()
+    with pytest.raises(RolloutError, match=r"^no pulumi on PATH: install the Pulumi CLI, https://"):
+        workspace_of(tmp_path)
+
+
+@pytest.mark.usefixtures("installed")
+def test_without_a_project_it_is_told_where_one_was_looked_for(tmp_path: Path) -> None:
+    with pytest.raises(RolloutError, match=rf"^no Pulumi\.yaml in {tmp_path}: name the folder"):
+        workspace_of(tmp_path)
