@@ -86,12 +86,11 @@ def change_of(ledger: Sequence[ChangeRequest], version: Version) -> ChangeNumber
     return next((change.request for change in reversed(ledger) if change.version == version), None)
 
 
-def refusal(gate: Gate, ledger: Sequence[ChangeRequest], request: str | None) -> str | None:
-    """Return why a deployment may not go on under a change request; None if it may.
+def unfit(gate: Gate, request: str | None) -> str | None:
+    """Return why a change request is not what a gate takes: there is none, one too many, or it is no number; None if it fits.
 
     Args:
         gate: what a deployment to the environment waits for.
-        ledger: the change requests that were used before.
         request: the number that was given; None where none was.
     """
     if gate is not Gate.CAB:
@@ -102,6 +101,19 @@ def refusal(gate: Gate, ledger: Sequence[ChangeRequest], request: str | None) ->
         _NUMBER.validate_python(request)
     except ValidationError as error:
         return f"{request}: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
+    return None
+
+
+def refusal(gate: Gate, ledger: Sequence[ChangeRequest], request: str | None) -> str | None:
+    """Return why a deployment may not go on under a change request: it is unfit, or was used before; None if it may.
+
+    Args:
+        gate: what a deployment to the environment waits for.
+        ledger: the change requests that were used before.
+        request: the number that was given; None where none was.
+    """
+    if why := unfit(gate, request):
+        return why
     used = next((change for change in ledger if change.request == request), None)
     return None if used is None else f"{request}: {_used(used)}"
 

@@ -12,9 +12,7 @@ from enum import StrEnum, unique
 from types import MappingProxyType
 from typing import Final, Self
 
-from pydantic import TypeAdapter, ValidationError
-
-from operations.changes import ChangeNumber, ChangeRequest, Ledger
+from operations.changes import ChangeRequest, Ledger, unfit
 from operations.environments import PAGE, EnvironmentName, Gate
 from operations.release import Version
 from operations.slots import WHOLE, Slot
@@ -260,15 +258,8 @@ def decide_infrastructure(
 
 def _unfit(target: EnvironmentName, gate: Gate, change: str | None) -> str | None:
     """Why a change request is not what the gate takes; None if it is."""
-    if gate is not Gate.CAB:
-        return None if change is None else f"{target} takes no change request ({change}); allowed: none"
-    if change is None:
-        return f"{target} takes the number of a change request, and none was given: --change"
-    try:
-        _NUMBER.validate_python(change)
-    except ValidationError as error:
-        return f"--change {change}: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
-    return None
+    why = unfit(gate, change)
+    return None if why is None else f"{target}: {why}"
 
 
 def _contradiction(here: Situation) -> str | None:
@@ -314,6 +305,3 @@ def _out_of_turn(target: EnvironmentName, version: Version, before: Running | No
 
 def _listed(ledger: Sequence[ChangeRequest]) -> str:
     return ", ".join(f"{entry.request} for {entry.version}" for entry in ledger) or "none"
-
-
-_NUMBER: Final = TypeAdapter[str](ChangeNumber)

@@ -189,9 +189,8 @@ def test_live_takes_a_version_under_a_change_request_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (None, "live takes the number of a change request, and none was given: --change"),
-        ("", "--change : allowed is the number of a change request such as CHG0030042: CHG and seven digits"),
-        ("CHG-1234", "--change CHG-1234: allowed is the number of a change request such as CHG0030042"),
+        (None, "live: gate: cab takes the number of a change request, such as CHG0030042, and none was given"),
+        ("CHG-1234", "live: CHG-1234: allowed is the number of a change request such as CHG0030042"),
         (USED, "CHG0030041 was used before, for v2.3.0: each deployment takes a change request of its own"),
     ],
 )
@@ -202,7 +201,7 @@ def test_live_refuses_without_a_good_and_unused_change_request(change: str | Non
 
 @pytest.mark.parametrize("target", [DEV, QA, UAT, STAGING])
 def test_no_other_environment_takes_one(target: EnvironmentName) -> None:
-    said = f"{target} takes no change request (CHG0030042); allowed: none"
+    said = f"{target}: CHG0030042: gate: manual takes no change request; allowed: none"
     assert reason(decide(target, NEW, calm(runs(OLD)), runs(NEW), FRESH)) == said
     assert reason(decide_infrastructure(target, calm(runs(OLD)), OLD, FRESH)) == said
 
