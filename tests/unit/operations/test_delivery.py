@@ -189,7 +189,10 @@ def test_live_takes_a_version_under_a_change_request_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (None, "live: gate: cab takes the number of a change request, such as CHG0030042, and none was given"),
+        (
+            None,
+            "live: gate: cab takes the number of a change request, such as CHG0030042, and none was given",
+        ),
         ("CHG-1234", "live: CHG-1234: allowed is the number of a change request such as CHG0030042"),
         (USED, "CHG0030041 was used before, for v2.3.0: each deployment takes a change request of its own"),
     ],
