@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from delivery.command import run
+from delivery.command import Program, WorkDir, run
 from delivery.errors import DeliveryError
 from delivery.github import GitHub, GitHubIssues, Issues
 from delivery.preview import look
@@ -51,14 +51,8 @@ def drift(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as `drift report` reads it.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print what the issue would say.")] = False,
-    work_dir: Annotated[
-        Path,
-        typer.Option("--work-dir", help="The folder with Pulumi.yaml and the stack files.", file_okay=False),
-    ] = Path(),
-    program: Annotated[
-        Path | None,
-        typer.Option("--program", help="The program; without it, __main__.py in the current folder."),
-    ] = None,
+    work_dir: WorkDir = Path(),
+    program: Program = None,
 ) -> None:
     """Read what is there, preview, and say what differs from Git."""
     if context.invoked_subcommand is not None:

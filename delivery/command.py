@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from typing import Final, NoReturn
+from pathlib import Path
+from typing import Annotated, Final, NoReturn
 
 import typer
 from rich.console import Console
@@ -17,6 +18,13 @@ FAILED: Final = 1
 
 INTERRUPTED: Final = 130
 """The exit code of what a person breaks off; Typer makes it of the interruption."""
+
+WorkDir = Annotated[
+    Path, typer.Option("--work-dir", help="The folder with Pulumi.yaml and the stack files.", file_okay=False)
+]
+Program = Annotated[
+    Path | None, typer.Option("--program", help="The program; without it, __main__.py in the current folder.")
+]
 
 
 def run(app: typer.Typer, interrupted: str = "nothing was changed") -> NoReturn:

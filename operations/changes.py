@@ -43,6 +43,17 @@ class ChangeRequest(Model):
 Ledger = tuple[ChangeRequest, ...]
 """The change requests of an environment: the oldest first, the one in force last."""
 
+_LEDGER: Final = TypeAdapter[Ledger](Ledger)
+
+
+def ledger_of(listed: object) -> Ledger:
+    """Return a ledger from plain data, the way a stack file or a stack output lists it.
+
+    Raises:
+        pydantic.ValidationError: it is none.
+    """
+    return _LEDGER.validate_json(json.dumps(listed), by_alias=True, by_name=False)
+
 
 class Recorded(Model):
     """What is kept of a ledger outside of the stack file: enough to tell whether another one goes on from it."""

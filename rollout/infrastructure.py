@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final, cast
 
-from pydantic import TypeAdapter
-
-from operations.changes import Ledger
+from operations.changes import Ledger, ledger_of
+from operations.preview.steps import type_of
 from operations.release import Release, Version
 from operations.rollout.actions import (
     PrepareSlot,
@@ -32,8 +31,6 @@ TARGET_GROUP: Final = "aws:lb/targetGroup:TargetGroup"
 KUBERNETES: Final = "pulumi:providers:kubernetes"
 SLOT: Final = "quikapp:slots:Slot"
 CHANGE_RECORD: Final = "quikapp:changes:ChangeRecord"
-
-_LEDGER: Final = TypeAdapter[Ledger](Ledger)
 
 SHOWN_STEPS: Final = 10
 """Of the steps that a refused preview contains."""
@@ -115,7 +112,7 @@ class PulumiInfrastructure:
         """
         for found in self.engine.resources():
             if found.type == CHANGE_RECORD:
-                return _LEDGER.validate_json(json.dumps(found.outputs.get("changes", [])), by_alias=True)
+                return ledger_of(found.outputs.get("changes", []))
         return ()
 
     def bring_in_line(self, plan: Plan) -> bool:
@@ -194,18 +191,13 @@ def _belongs(step: Step, action: PrepareSlot | SetWeights | ScaleDown) -> bool:
     version also the record of the change request that brings it."""
     if isinstance(action, SetWeights):
         return step.type == LISTENER_RULE and step.operation == "update"
-    if isinstance(action, PrepareSlot) and any(_kind(urn) == CHANGE_RECORD for urn in step.ancestors):
+    if isinstance(action, PrepareSlot) and any(type_of(urn) == CHANGE_RECORD for urn in step.ancestors):
         return action.change is not None and step.operation == "update"
     return any(_is_slot(urn, action.slot) for urn in (step.urn, *step.ancestors))
 
 
 def _is_slot(urn: str, slot: Slot) -> bool:
-    return _kind(urn) == SLOT and urn.endswith(f"-{slot}")
-
-
-def _kind(urn: str) -> str:
-    """The type of a resource, without its ancestors'."""
-    return urn.split("::", 3)[2].rsplit("$", 1)[-1]
+    return type_of(urn) == SLOT and urn.endswith(f"-{slot}")
 
 
 def _refusal(action: PrepareSlot | SetWeights | ScaleDown, others: Sequence[Step]) -> str:

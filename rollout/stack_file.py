@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
 from ruamel.yaml.error import YAMLError
 
 from operations.changes import KEY as CHANGES
-from operations.changes import Ledger
+from operations.changes import Ledger, ledger_of
 from operations.environments import Gate
 from operations.facts import Environment
 from operations.release import Release
@@ -25,8 +25,6 @@ from rollout.errors import RolloutError
 RELEASE: Final = "quikapp:release"
 ENVIRONMENT: Final = "quikapp:environment"
 ENCRYPTION: Final = "secretsprovider"
-
-_LEDGER: Final = TypeAdapter[Ledger](Ledger)
 
 
 @dataclass(frozen=True)
@@ -54,7 +52,7 @@ class StackFile:
         """
         listed = _plain(self._config(self._read())).get(CHANGES, [])
         try:
-            return _LEDGER.validate_json(json.dumps(listed), by_alias=True, by_name=False)
+            return ledger_of(listed)
         except ValidationError as error:
             raise RolloutError(f"{self.path.name}: {CHANGES} is wrong: {_first(error)}") from error
 

@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from pulumi import automation as auto
 
 from delivery.errors import DeliveryError
 from operations.delivery import Running
+from operations.preview.steps import STACK
 from rollout.engine import gist, workspace_of
-
-STACK: Final = "pulumi:pulumi:Stack"
 
 
 def outputs(stack: str, work_dir: Path) -> Mapping[str, Any] | None:

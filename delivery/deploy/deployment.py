@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from delivery.deploy import prometheus, summary
-from delivery.deploy.situation import await_silence, before, now, situation
+from delivery.deploy.situation import await_silence, before, situation
 from delivery.errors import DeliveryError
 from delivery.preview_report import reader
 from operations.changes import Ledger
@@ -151,7 +151,7 @@ class Deployment:
     def _resume(self) -> Report:
         await_silence(self.desk.journal, WallClock(), self.say)
         with self._driving() as driving, ending.view() as view:
-            ended = driving.take_over(events.Resume(at=now(), who=self.who), view)
+            ended = driving.take_over(events.Resume(at=WallClock().now(), who=self.who), view)
         if isinstance(ended, Lease):
             raise DeliveryError(f"the rollout is driven by {ended.holder}, who is alive: wait for its end")
         return ended

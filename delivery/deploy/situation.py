@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Final
-
-from pydantic import TypeAdapter
 
 from delivery.deploy.backend import outputs, running
 from delivery.errors import DeliveryError
-from operations.changes import Ledger
+from operations.changes import ledger_of
 from operations.delivery import Rollout, Running, Situation, predecessor
 from operations.environments import EnvironmentName
 from rollout.desk import Desk
@@ -20,8 +17,6 @@ from rollout.ports import Clock, Journal
 from rollout.record import Record
 
 POLL_SECONDS: Final = 10.0
-
-_LEDGER: Final = TypeAdapter[Ledger](Ledger)
 
 
 def situation(desk: Desk) -> Situation:
@@ -37,7 +32,7 @@ def situation(desk: Desk) -> Situation:
         running=running(desk.stack, found),
         gate=desk.file.gate(),
         rollout=_rollout(desk.journal.read()),
-        through=_LEDGER.validate_json(json.dumps(found.get("changes", [])), by_alias=True),
+        through=ledger_of(found.get("changes", [])),
         begun=desk.infrastructure.ledger(),
         noted=desk.file.changes(),
     )
@@ -82,8 +77,3 @@ def _rollout(record: Record | None) -> Rollout | None:
         return None
     plan = record.state.plan
     return Rollout(plan.version, plan.slot, plan.change, record.ended)
-
-
-def now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)

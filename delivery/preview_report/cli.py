@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from delivery.command import FAILED, run
+from delivery.command import FAILED, Program, WorkDir, run
 from delivery.errors import DeliveryError
 from delivery.github import GitHub, PullRequestComment
 from delivery.preview_report import reader
@@ -42,14 +42,8 @@ Digests = Annotated[
 def take(
     stack: Stack,
     out: Out,
-    work_dir: Annotated[
-        Path,
-        typer.Option("--work-dir", help="The folder with Pulumi.yaml and the stack files.", file_okay=False),
-    ] = Path(),
-    program: Annotated[
-        Path | None,
-        typer.Option("--program", help="The program; without it, __main__.py in the current folder."),
-    ] = None,
+    work_dir: WorkDir = Path(),
+    program: Program = None,
 ) -> None:
     """Preview a stack, with the guardrails, and write the digest."""
     _write(reader.take(stack, work_dir.resolve(), (program or Path("__main__.py")).resolve()), out)

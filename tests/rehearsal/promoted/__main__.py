@@ -12,7 +12,7 @@ from components.change_record import ChangeRecord, ChangeRecordArgs
 from components.cluster import kubeconfig
 from components.slots import Slot, SlotArgs
 from components.traffic import ExistingCertificate, Route, Traffic, TrafficArgs
-from operations.changes import Ledger
+from operations.changes import Ledger, change_of
 from operations.release import Release
 from operations.services import Replicas, Resources, Service
 from operations.slots import Slot as SlotName
@@ -71,14 +71,7 @@ def environment() -> None:
                 slot=slot,
                 namespace=slot.namespace,
                 version=release.of(slot).version,
-                change_request=next(
-                    (
-                        entry.request
-                        for entry in reversed(changes)
-                        if entry.version == release.of(slot).version
-                    ),
-                    None,
-                ),
+                change_request=change_of(changes, release.of(slot).version),
                 capacity=release.capacity_of(slot),
                 services={NAME: service},
                 replicas=replicas,
