@@ -56,7 +56,7 @@ canaries: setup ## The long tests: whole rollouts with every fault, killed and r
 	$(RUN) pytest -m long tests/rehearsal
 
 .PHONY: bench
-bench: setup ## Measure previews, scaling, memory and the control plane's start
+bench: setup ## Measure previews, scaling, memory, the control plane's start and canaries taken back
 	@$(RUN) python -m tests.bench
 
 .PHONY: generate

@@ -342,7 +342,7 @@ class Aurora:
             copy_tags_to_snapshot=True,
             delete_automated_backups=not args.deletion_protection,
             skip_final_snapshot=not args.deletion_protection,
-            final_snapshot_identifier=f"{self.identifier}-final" if args.deletion_protection else None,
+            final_snapshot_identifier=self._final_snapshot() if args.deletion_protection else None,
             deletion_protection=args.deletion_protection,
             enabled_cloudwatch_logs_exports=["postgresql"],
             database_insights_mode="standard",
@@ -355,6 +355,14 @@ class Aurora:
                 ignore_changes=list(args.ignore_changes),
             ),
         )
+
+    def _final_snapshot(self) -> pulumi.Output[str]:
+        """What is left of the cluster when it is destroyed, such as `quikapp-live-database-final-1234abcd`.
+
+        It outlives the cluster, so the next one of the same name must not want the same: the end is that of its key, which is
+        made anew with the cluster, and with nothing else.
+        """
+        return self.key.key_id.apply(lambda key: f"{self.identifier}-final-{key.partition('-')[0]}")
 
     def _monitoring_role(self) -> tuple[aws.iam.Role, aws.iam.RolePolicyAttachment]:
         """The role with which RDS writes measurements of the operating system, and what grants it the writing.

@@ -35,7 +35,8 @@ RECOVERY_POINT_PARAMETER: Final = "rds.global_db_rpo"
 
 It lies in the writing cluster's parameter group alone. While every other cluster is further behind than this, the writer's
 commits wait. A cluster that has just taken over has nobody behind it, so it must not have the parameter before the other one is
-back, or it would commit nothing. No major upgrade is possible while it is set.
+back, or it would commit nothing. A database in use that becomes a global one has it before it has a follower, and commits nothing
+until that has caught up (docs/adr/0015). No major upgrade is possible while it is set.
 Sources: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-disaster-recovery.html ("Managing
 RPOs"), https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-upgrade.html
 """

@@ -17,12 +17,18 @@ from components.monitoring.parts import PORTS
 from components.monitoring.rules import RecoveryWatched, Watched
 from components.monitoring.stack import Monitoring, MonitoringArgs
 from components.network import Network, NetworkArgs
-from components.recovery_report.report import RecoveryReport, RecoveryReportArgs, WatchedJob, WatchedVault
+from components.recovery_report.report import (
+    RecoveryReport,
+    RecoveryReportArgs,
+    WatchedCopy,
+    WatchedTest,
+    WatchedVault,
+)
 from components.restore_tests import RestoreTests, RestoreTestsArgs
 from components.slots import Collector, DatabaseAccess, FilesAccess, Slot, SlotArgs, Telemetry
 from components.storage import Storage, StorageArgs
 from components.traffic import Dns, ExistingCertificate, HostedZone, Route, Traffic, TrafficArgs
-from components.vaults import Source, Vaults, VaultsArgs
+from components.vaults import Source, Vault, Vaults, VaultsArgs
 from operations import promises, versions
 from operations.backup import Data
 from operations.environments import BUDGET_WINDOW, Gate
@@ -151,22 +157,26 @@ class Environment(pulumi.ComponentResource):
             ),
             opts=child,
         )
-        restore_tests = None if away is None else _restore_tests(name, facts, away, vaults, child)
+        restore_tests = None if away is None else _restore_tests(name, facts, away, database, vaults, child)
         RecoveryReport(
             f"{name}-recovery-report",
             RecoveryReportArgs(
                 prefix=prefix,
                 environment=facts.name,
                 region=facts.region,
-                vaults=_watched_vaults(vaults),
+                vaults=[
+                    _watched_vault(data, vault)
+                    for data, sites in vaults.vaults.items()
+                    for vault in sites.values()
+                ],
                 restore_tests=[]
                 if restore_tests is None
                 else [
-                    WatchedJob(data=data, region=facts.recovery_region, arn=arn)
+                    WatchedTest(arn=arn, vault=_watched_vault(data, vaults.vaults[data][Site.RECOVERY]))
                     for data, arn in restore_tests.plan_arns.items()
                 ],
                 copies=[
-                    WatchedJob(data=Data.FILES, region=facts.recovery_region, arn=storage.copies.task_arn)
+                    WatchedCopy(data=Data.FILES, region=facts.recovery_region, arn=storage.copies.task_arn)
                 ],
                 log_retention_days=facts.retention.logs_days,
                 tags=facts.tags,
@@ -236,9 +246,7 @@ class Environment(pulumi.ComponentResource):
                     service: Route(path=declared.path, port=declared.port, health_path=declared.health_path)
                     for service, declared in facts.services.items()
                 },
-                weights=facts.release.weights,
-                switch=facts.release.switch,
-                stable=facts.release.stable_slot,
+                release=facts.release,
                 namespaces=namespaces,
                 deregistration_delay_seconds=DEREGISTRATION_SECONDS,
                 waf=facts.traffic.waf,
@@ -401,7 +409,12 @@ def _source(database: Database, site: Site) -> Source:
 
 
 def _restore_tests(
-    name: str, facts: EnvironmentFacts, away: _Away, vaults: Vaults, opts: pulumi.ResourceOptions
+    name: str,
+    facts: EnvironmentFacts,
+    away: _Away,
+    database: Database,
+    vaults: Vaults,
+    opts: pulumi.ResourceOptions,
 ) -> RestoreTests:
     kept = {data: sites[Site.RECOVERY] for data, sites in vaults.vaults.items()}
     return RestoreTests(
@@ -412,6 +425,7 @@ def _restore_tests(
             every_days=away.declared.restore_test_days,
             vault_arns={data: vault.arn for data, vault in kept.items()},
             key_arn=kept[Data.DATABASE].key_arn,
+            cluster_key_arn=database.sites[Site.RECOVERY].kms_key_arn,
             vpc_id=away.network.vpc_id,
             subnet_ids=away.network.private_subnet_ids,
             zones=away.network.zone_names,
@@ -421,12 +435,8 @@ def _restore_tests(
     )
 
 
-def _watched_vaults(vaults: Vaults) -> list[WatchedVault]:
-    return [
-        WatchedVault(data=data, region=vault.region, name=vault.name, arn=vault.arn)
-        for data, sites in vaults.vaults.items()
-        for vault in sites.values()
-    ]
+def _watched_vault(data: Data, vault: Vault) -> WatchedVault:
+    return WatchedVault(data=data, region=vault.region, name=vault.name, arn=vault.arn, sources=vault.sources)
 
 
 def _watched(declared: Recovery) -> RecoveryWatched:

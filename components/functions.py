@@ -32,8 +32,6 @@ class FunctionArgs:
     """The file with a function `handler`: all that is deployed, so it imports the standard library and boto3 alone."""
     timeout_seconds: int
     memory_mib: int
-    concurrency: int | None = None
-    """How many calls run at a time; None sets none apart."""
     log_group: pulumi.Input[str]
     """Its name. It is made before the function, so that it is encrypted and does not keep for ever."""
     region: str
@@ -69,7 +67,6 @@ def declare(name: str, args: FunctionArgs, *, parent: pulumi.Resource) -> aws.la
         ),
         timeout=args.timeout_seconds,
         memory_size=args.memory_mib,
-        reserved_concurrent_executions=args.concurrency,
         logging_config=aws.lambda_.FunctionLoggingConfigArgs(
             log_format="JSON", log_group=args.log_group, system_log_level="WARN"
         ),

@@ -48,7 +48,12 @@ class RestoreTestsArgs:
     vault_arns: Mapping[Data, pulumi.Input[str]]
     """Vaults of database and files, each of which holds one kind of data."""
     key_arn: pulumi.Input[str]
-    """Key of the vaults; what is restored is encrypted with it, too."""
+    """Key of the vaults and of the copies in them; what is restored is encrypted with it, too."""
+    cluster_key_arn: pulumi.Input[str]
+    """Key of the cluster in this region. Its own snapshots lie under it, in whichever vault they are: only a copy from
+    another region gets the vault's key.
+    Source: https://docs.aws.amazon.com/aws-backup/latest/devguide/encryption.html
+    """
     vpc_id: pulumi.Input[str]
     subnet_ids: Sequence[pulumi.Input[str]]
     """Private subnets in which a cluster is restored, in at least two zones."""
@@ -64,9 +69,10 @@ class RestoreTestsArgs:
 class RestoreTests(pulumi.ComponentResource):
     """A restore testing plan for each kind of data.
 
-    Tested are the copies in the recovery region: to be restored they need everything that counts when home is gone, the
-    snapshot, the copy and the other region's key and network. AWS Backup removes what it has restored as soon as the
-    test has ended; a bucket is emptied by a lifecycle rule first, which takes some days.
+    Tested is what the recovery region has, the copies and its own cluster's snapshots: to be restored they need everything
+    that counts when home is gone, the snapshot, the copy and that region's keys and network. Each source is restored in a
+    job of its own. AWS Backup removes what it has restored as soon as the test has ended; a bucket is emptied by a
+    lifecycle rule first, which takes some days.
 
     A cluster is restored without an instance, and reachable by nobody: the time that is measured is that of its data.
     Source: https://docs.aws.amazon.com/aws-backup/latest/devguide/restore-testing.html
@@ -166,12 +172,12 @@ class RestoreTests(pulumi.ComponentResource):
         """The role with which AWS Backup restores, and what grants it that."""
         args = self._args
         role_name = join(args.prefix, "restore-tests", limit=ROLE_NAME_LENGTH.value)
-        key_arn = pulumi.Output.from_input(args.key_arn)
+        keys = pulumi.Output.all(args.key_arn, args.cluster_key_arn)
         role = aws.iam.Role(
             f"{self._name}-role",
             name=role_name,
             description="AWS Backup restores recovery points for a test",
-            assume_role_policy=key_arn.apply(_trust),
+            assume_role_policy=keys.apply(lambda made: _trust(made[0])),
             tags={**args.tags, "Name": role_name},
             opts=self._child,
         )
@@ -179,7 +185,7 @@ class RestoreTests(pulumi.ComponentResource):
             f"{self._name}-role",
             name="restore",
             role=role.name,
-            policy=key_arn.apply(permissions),
+            policy=keys.apply(lambda made: permissions(made[0], cluster_key=made[1])),
             opts=self._child,
         )
         return role, granted
@@ -193,15 +199,24 @@ def schedule(every_days: int) -> str:
     return f"cron(0 8 ? * {','.join(DAYS[::every_days])} *)"
 
 
-def permissions(key_arn: str) -> str:
-    """What AWS Backup may do to restore what is encrypted with a key, under the names of restore tests only.
+def permissions(vault_key: str, *, cluster_key: str) -> str:
+    """What AWS Backup may do to restore what is encrypted with these keys, under the names of restore tests only.
 
-    The actions are those of AWS's own policies for restores, without those that other kinds of data need; what they may
-    be done to is narrower (docs/adr/0017).
+    The actions are those of AWS's own policies for restores; what they may be done to is narrower (docs/adr/0017). Left out is
+    what other kinds of data need, and of Aurora what is not done here: restoring from a continuous backup
+    (`rds:RestoreDBClusterToPointInTime`). The cluster's key opens snapshots for RDS alone, as in AWS's policy.
     Sources: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSBackupServiceRolePolicyForRestores.html,
     https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSBackupServiceRolePolicyForS3Restore.html
     """
-    key = Arn.parse(key_arn)
+    key = Arn.parse(vault_key)
+    uses = [
+        "kms:Decrypt",
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:ReEncryptFrom",
+        "kms:ReEncryptTo",
+    ]
     rds = f"arn:{key.partition}:rds:{key.region}:{key.account}"
     bucket = f"arn:{key.partition}:s3:::{RESTORED}-*"
     return policy_document(
@@ -261,21 +276,16 @@ def permissions(key_arn: str) -> str:
             ],
             resources=[f"{bucket}/*"],
         ),
+        Statement(actions=["kms:DescribeKey"], resources=[vault_key, cluster_key]),
+        Statement(actions=uses, resources=[vault_key]),
         Statement(
-            actions=[
-                "kms:Decrypt",
-                "kms:DescribeKey",
-                "kms:Encrypt",
-                "kms:GenerateDataKey",
-                "kms:GenerateDataKeyWithoutPlaintext",
-                "kms:ReEncryptFrom",
-                "kms:ReEncryptTo",
-            ],
-            resources=[key_arn],
+            actions=uses,
+            resources=[cluster_key],
+            conditions={"StringLike": {"kms:ViaService": "rds.*.amazonaws.com"}},
         ),
         Statement(
             actions=["kms:CreateGrant"],
-            resources=[key_arn],
+            resources=[vault_key, cluster_key],
             conditions={"Bool": {"kms:GrantIsForAWSResource": "true"}},
         ),
     )

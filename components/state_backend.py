@@ -47,6 +47,9 @@ from operations.state import (
 ACCESS_LOG_DAYS: Final = 365
 """Days for which who read or wrote the state can be looked up."""
 
+REPLICATION_RULE: Final = "to-recovery-region"
+"""Name of the one rule by which the state is copied: S3's metrics of the copying are kept under it."""
+
 _READ: Final = ("s3:GetObject",)
 _WRITE: Final = ("s3:PutObject", "s3:DeleteObject", "s3:AbortMultipartUpload")
 
@@ -321,7 +324,7 @@ class StateBackend(pulumi.ComponentResource):
             role=role.arn,
             rules=[
                 aws.s3.BucketReplicationConfigRuleArgs(
-                    id="to-recovery-region",
+                    id=REPLICATION_RULE,
                     status="Enabled",
                     priority=0,
                     filter=aws.s3.BucketReplicationConfigRuleFilterArgs(prefix=""),
@@ -539,15 +542,17 @@ def _secrets_key_policy(facts: StateFacts) -> str:
 def _replication_policy(home_arn: str, home_key_arn: str, recovery_arn: str, recovery_key_arn: str) -> str:
     """Read versions here, write copies there, each through S3 and for its bucket alone.
 
-    With a bucket key, the encryption context is the bucket's ARN and not the object's.
+    Both buckets have a bucket key: the encryption context is the bucket's ARN and not the object's, and S3 decrypts the
+    copy's bucket key to verify it before each use. Without that right every copy fails, and none is tried again.
     Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/setting-repl-config-perm-overview.html,
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html,
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html#bk-replication,
+    https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-status.html,
     https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lock-managing.html#object-lock-managing-replication
     """
 
-    def through_s3(key_arn: str, bucket_arn: str, action: str) -> Statement:
+    def through_s3(key_arn: str, bucket_arn: str, *actions: str) -> Statement:
         return Statement(
-            actions=[action],
+            actions=actions,
             resources=[key_arn],
             conditions={
                 "StringEquals": {
@@ -574,5 +579,5 @@ def _replication_policy(home_arn: str, home_key_arn: str, recovery_arn: str, rec
             resources=[f"{recovery_arn}/*"],
         ),
         through_s3(home_key_arn, home_arn, "kms:Decrypt"),
-        through_s3(recovery_key_arn, recovery_arn, "kms:Encrypt"),
+        through_s3(recovery_key_arn, recovery_arn, "kms:Decrypt", "kms:Encrypt"),
     )

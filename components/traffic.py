@@ -22,8 +22,8 @@ from components.policies import Arn
 from operations.limits import LOAD_BALANCER_NAME_LENGTH, TARGET_GROUP_NAME_LENGTH
 from operations.listener_rules import CLOSED_PATHS, CLOSED_PRIORITY, path_patterns, priorities
 from operations.naming import fit, join
-from operations.release import Switch
-from operations.rollout.guard import refusal_of_move
+from operations.release import Release
+from operations.rollout.guard import Terms, refusal
 from operations.slots import Slot, Weights
 
 ANYWHERE: Final = "0.0.0.0/0"
@@ -118,11 +118,9 @@ class TrafficArgs:
     dns: Dns
     routes: Mapping[str, Route]
     """By the name of the service, which is the name of its Kubernetes Service in both slots."""
-    weights: Weights
-    switch: Switch
-    """How the weights may move; any other move is refused, whoever asks for it."""
-    stable: Slot | None = None
-    """The slot that a rollback leads to; None: the one with the larger share in force."""
+    release: Release
+    """The weights, and on which terms they may move from now on (see `operations.rollout.guard`); its capacities are the
+    slots' affair."""
     namespaces: Mapping[Slot, pulumi.Input[str]]
     """Kubernetes namespace of each slot."""
     deregistration_delay_seconds: int
@@ -490,7 +488,8 @@ class Traffic(pulumi.ComponentResource):
                     forward=aws.lb.ListenerRuleActionForwardArgs(
                         target_groups=[
                             aws.lb.ListenerRuleActionForwardTargetGroupArgs(
-                                arn=self.target_groups[service][slot], weight=self._args.weights.of(slot)
+                                arn=self.target_groups[service][slot],
+                                weight=self._args.release.weights.of(slot),
                             )
                             for slot in Slot
                         ]
@@ -498,7 +497,7 @@ class Traffic(pulumi.ComponentResource):
                 )
             ],
             region=self._args.region,
-            tags=self._tags(service),
+            tags={**self._tags(service), **Terms.of(self._args.release).tags()},
             opts=pulumi.ResourceOptions(
                 parent=self, hooks=pulumi.ResourceHookBinding(before_update=[self._guard])
             ),
@@ -507,24 +506,49 @@ class Traffic(pulumi.ComponentResource):
     def _refuse_leaps(self, update: pulumi.ResourceHookArgs) -> None:
         """Let no update of a listener rule, by whoever runs it, move the weights but along the ladder or back.
 
+        It is judged by what the rule says as it is, never by what comes with the update.
+
         Raises:
             ValueError: names the move and what is allowed; the engine then fails the update, or the preview of it.
         """
-        now, then = _weights(update.old_inputs), _weights(update.new_inputs)
-        if now is None or then is None:
+        now, then = _shares(update.old_inputs), _shares(update.new_inputs)
+        if now is None:
             return
-        stable = self._args.stable or (Slot.BLUE if now.blue >= now.green else Slot.GREEN)
-        if why := refusal_of_move(now, then, stable, self._args.switch):
+        if then is None:
+            raise ValueError(
+                f"{update.name} shares requests out between blue and green, and would not any more; allowed are other weights, "
+                "or to take the service out"
+            )
+        in_force = Terms.told_by((update.old_inputs or {}).get("tags") or {})
+        asked = Terms.of(self._args.release)
+        if why := refusal(now.as_listed_in(then).weights, then.weights, in_force, asked):
             raise ValueError(why)
 
 
-def _weights(inputs: Mapping[str, Any] | None) -> Weights | None:
-    """The weights in a listener rule's inputs as the engine holds them; None where it does not share requests out.
+@dataclass(frozen=True)
+class _Shares:
+    """How a listener rule shares requests out, in the order in which it lists its target groups."""
 
-    The target groups are in the slots' order, in which they are declared: an ARN may not be known yet in a preview.
-    """
+    arns: tuple[object, object]
+    """In a preview an ARN may not be known yet; it then equals none that is."""
+    weights: Weights
+
+    def as_listed_in(self, other: _Shares) -> _Shares:
+        """Return the same shares in the order in which another list has the same target groups.
+
+        The program lists blue first. The provider takes the list for a set, and may give it back in any order after a
+        refresh or an import. A target group that is in one list only has the place that is left.
+        """
+        (one, two), (first, second) = self.arns, other.arns
+        if one != second and two != first:
+            return self
+        return _Shares((two, one), Weights(blue=self.weights.green, green=self.weights.blue))
+
+
+def _shares(inputs: Mapping[str, Any] | None) -> _Shares | None:
+    """How a listener rule's inputs, as the engine holds them, share requests out; None where they do not."""
     try:
-        blue, green = (inputs or {})["actions"][0]["forward"]["targetGroups"]
-        return Weights(blue=int(blue["weight"]), green=int(green["weight"]))
+        one, two = (inputs or {})["actions"][0]["forward"]["targetGroups"]
+        return _Shares((one["arn"], two["arn"]), Weights(blue=int(one["weight"]), green=int(two["weight"])))
     except (KeyError, IndexError, TypeError, ValueError):
         return None

@@ -1,7 +1,11 @@
 """Recovery points of database and files in vaults of two regions (the operations page, "Backup Schedule").
 
-Kept by AWS Backup, beside what Aurora and S3 keep themselves: under keys of their own, and behind locks that outlast
-whoever gets hold of the account (docs/adr/0017).
+Kept by AWS Backup, beside what Aurora and S3 keep themselves, and behind locks: what a lock in compliance mode holds, nobody
+deletes before its time. No lock guards a key, and without its key a recovery point cannot be read. Recovery points of files,
+and every copy in the recovery region, lie under the key of their region's vaults; a snapshot of a cluster, at home or of the
+replica, lies under that cluster's key. Whoever administers the account can have any of them deleted, in 7 to 30 days
+(docs/adr/0017).
+Source: https://docs.aws.amazon.com/aws-backup/latest/devguide/encryption.html
 
 AWS Backup must be opted in to Aurora and to S3, once in each region of an account: `aws backup update-region-settings`.
 """
@@ -62,6 +66,9 @@ class Vault:
     name: pulumi.Output[str]
     arn: pulumi.Output[str]
     key_arn: pulumi.Output[str]
+    """The key of what AWS Backup encrypts itself: files, and copies from the other region."""
+    sources: Sequence[pulumi.Input[str]]
+    """ARNs of all that has recovery points here: what is backed up to this vault, and what is copied to it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,19 +127,36 @@ class Vaults(pulumi.ComponentResource):
         self._args = args
         self._child = pulumi.ResourceOptions(parent=self)
         plans = {Data.DATABASE: args.database, Data.FILES: args.files}
+        backed_up = [(Data.DATABASE, Site.HOME, args.cluster), (Data.FILES, Site.HOME, args.bucket)]
+        if args.replica is not None:
+            backed_up.append((Data.DATABASE, Site.RECOVERY, args.replica))
 
         keys = {site: self._key(site) for site in Site}
         self.vaults = MappingProxyType(
             {
-                data: MappingProxyType({site: self._vault(data, site, plan, keys[site]) for site in Site})
+                data: MappingProxyType(
+                    {
+                        site: self._vault(
+                            data,
+                            site,
+                            plan,
+                            keys[site],
+                            # What is backed up at home is in both vaults.
+                            [
+                                source.arn
+                                for of, at, source in backed_up
+                                if of is data and at in (site, Site.HOME)
+                            ],
+                        )
+                        for site in Site
+                    }
+                )
                 for data, plan in plans.items()
             }
         )
         role, granted = self._role(keys)
-        for data, source in ((Data.DATABASE, args.cluster), (Data.FILES, args.bucket)):
-            self._back_up(data, Site.HOME, plans[data], source, role, granted)
-        if args.replica is not None:
-            self._back_up(Data.DATABASE, Site.RECOVERY, args.database, args.replica, role, granted)
+        for data, site, source in backed_up:
+            self._back_up(data, site, plans[data], source, role, granted)
 
         self.register_outputs(
             {
@@ -164,7 +188,14 @@ class Vaults(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, protect=args.protect),
         )
 
-    def _vault(self, data: Data, site: Site, plan: VaultPlan, key: aws.kms.Key) -> Vault:
+    def _vault(
+        self,
+        data: Data,
+        site: Site,
+        plan: VaultPlan,
+        key: aws.kms.Key,
+        sources: Sequence[pulumi.Input[str]],
+    ) -> Vault:
         args = self._args
         region = args.regions[site]
         name = f"{self._name}-{data}-{site}"
@@ -197,7 +228,7 @@ class Vaults(pulumi.ComponentResource):
                 # AWS refuses every change once the grace is over, and a change is a replacement.
                 opts=pulumi.ResourceOptions(parent=self, protect=compliance),
             )
-        return Vault(region=region, name=vault.name, arn=vault.arn, key_arn=key.arn)
+        return Vault(region=region, name=vault.name, arn=vault.arn, key_arn=key.arn, sources=sources)
 
     def _role(self, keys: Mapping[Site, aws.kms.Key]) -> tuple[aws.iam.Role, aws.iam.RolePolicy]:
         """The role with which AWS Backup reads what it backs up, and what grants it that."""
@@ -306,8 +337,10 @@ def permissions(
 ) -> str:
     """What AWS Backup may do to make recovery points of these clusters and this bucket, given ARNs.
 
-    The actions are those of AWS's own policies for backups, without those that other kinds of data need, and on these
-    resources; AWS's policies hold for every bucket and cluster of the account (docs/adr/0017).
+    The actions are those of AWS's own policies for backups, on these resources; AWS's policies hold for every bucket and
+    cluster of the account (docs/adr/0017). Left out is what other kinds of data need, and of Aurora what is not done here:
+    AWS Backup's continuous backup (`rds:ModifyDBCluster`, `rds:DeleteDBClusterAutomatedBackup`), and sharing snapshots with
+    other accounts (`rds:ModifyDBClusterSnapshotAttribute`).
     Sources: https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSBackupServiceRolePolicyForBackup.html,
     https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSBackupServiceRolePolicyForS3Backup.html
     """
@@ -321,6 +354,7 @@ def permissions(
             actions=[
                 "cloudwatch:GetMetricData",
                 "events:ListRules",
+                "rds:DescribeDBClusterAutomatedBackups",
                 "rds:DescribeDBClusterSnapshots",
                 "rds:DescribeDBClusters",
                 "rds:DescribeDBInstances",
@@ -345,6 +379,7 @@ def permissions(
                 "s3:GetInventoryConfiguration",
                 "s3:ListBucket",
                 "s3:ListBucketVersions",
+                "s3:ListTagsForResource",
                 "s3:PutBucketNotification",
                 "s3:PutInventoryConfiguration",
             ],
@@ -380,6 +415,13 @@ def permissions(
             conditions={"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}},
         ),
         Statement(actions=["kms:DescribeKey"], resources=[*cluster_keys, *vault_keys]),
+        # Whoever begins a copy into another region may look at AWS Backup's own key; which one it is, its alias alone tells.
+        # Source: https://docs.aws.amazon.com/aws-backup/latest/devguide/encryption.html ("grants, and deny statements")
+        Statement(
+            actions=["kms:DescribeKey"],
+            resources=[f"{arn}:kms:*:{key.account}:key/*"],
+            conditions={"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/aws/backup"}},
+        ),
         Statement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=vault_keys),
         Statement(
             actions=["kms:CreateGrant"],

@@ -1,4 +1,4 @@
-"""`drift`: where a stack differs from what Git declares, and the one issue that says so."""
+"""`drift`: where a stack differs from what Git declares, and the one issue that says so, or that nobody could tell."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from delivery.command import Program, WorkDir, run
+from delivery.command import run
 from delivery.errors import DeliveryError
 from delivery.github import GitHub, GitHubIssues, Issues
 from delivery.preview import look
-from operations.drift import Drift, actions, markdown, summary
+from operations.drift import Drift, Finding, Unknown, actions, markdown, summary
 from operations.environments import EnvironmentName
+from rollout.command_line import Program, WorkDir, program_of
 
 QUIET: Final = 0
 DRIFT: Final = 2
@@ -62,24 +63,39 @@ def drift(
     if as_json and as_markdown:
         raise DeliveryError("--json and --markdown are two forms of one answer: choose one")
     form = Form.JSON if as_json else Form.MARKDOWN if as_markdown else Form.TABLE
-    found = look(stack, work_dir.resolve(), (program or Path("__main__.py")).resolve())
+    found = look(stack, work_dir.resolve(), program_of(program))
     _show(found, form)
     raise typer.Exit(QUIET if found.is_quiet else DRIFT)
 
 
 @app.command()
 def report(
-    file: Annotated[Path, typer.Argument(help="What `drift --json` printed.", exists=True, dir_okay=False)],
+    folder: Annotated[
+        Path,
+        typer.Argument(
+            help="Holds live.json, which `drift --stack live --json` printed, and so on. "
+            "A stack without its file is told to be one that could not be looked at.",
+            exists=True,
+            file_okay=False,
+        ),
+    ],
+    log: Annotated[
+        str, typer.Option("--log", help="Address of the log that says why one could not be looked at.")
+    ],
 ) -> None:
-    """Open the issue about a stack's drift, rewrite it, or close it, with GITHUB_TOKEN in GITHUB_REPOSITORY."""
-    try:
-        found = Drift.model_validate_json(file.read_bytes())
-    except ValidationError as error:
-        raise DeliveryError(f"{file} is not what `drift --json` prints") from error
-    settle(found, GitHubIssues(GitHub.of_this_run()))
+    """Open each stack's issue, rewrite it or close it, with GITHUB_TOKEN in GITHUB_REPOSITORY."""
+    issues = GitHubIssues(GitHub.of_this_run())
+    refused: list[str] = []
+    for stack in EnvironmentName:
+        try:
+            settle(_found(folder / f"{stack}.json", stack, log), issues)
+        except DeliveryError as error:  # what is wrong with one issue says nothing of the next
+            refused.append(str(error))
+    if refused:
+        raise DeliveryError("\n".join(refused))
 
 
-def settle(found: Drift, issues: Issues) -> None:
+def settle(found: Finding, issues: Issues) -> None:
     """Bring the issues in line with what was found, and say what was done.
 
     Raises:
@@ -90,6 +106,20 @@ def settle(found: Drift, issues: Issues) -> None:
         issues.do(action)
     said = ", ".join(type(action).__name__.lower() for action in done) or "no change"
     sys.stdout.write(f"{summary(found)} Issue '{found.title}': {said}.\n")
+
+
+def _found(file: Path, stack: EnvironmentName, log: str) -> Finding:
+    """Return what was found of a stack: nothing is known where the file is missing, of another stack or something else."""
+    if not file.is_file():
+        return Unknown(stack, log)
+    try:
+        found = Drift.model_validate_json(file.read_bytes())
+    except ValidationError:
+        found = None
+    if found is None or found.stack is not stack:
+        sys.stdout.write(f"{file} is not what `drift --stack {stack} --json` prints.\n")
+        return Unknown(stack, log)
+    return found
 
 
 def _show(found: Drift, form: Form) -> None:

@@ -2,7 +2,8 @@
 
 Configuration is kept in Git without limit (the operations page, "Backup Schedule"), which is worth something only as
 long as Git says what is there. What differs is told by resource and property and never by value: a value may be a
-secret, and the report is read by more people than the state is.
+secret, and the report is read by more people than the state is. For the same reason nothing is told of why a stack could
+not be looked at, but where its log is.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ from enum import StrEnum, unique
 from typing import Final
 
 from operations.environments import EnvironmentName
+from operations.limits import ISSUE_LENGTH
 from operations.markdown import code
 from operations.model import Model
 
@@ -18,6 +20,10 @@ SHOWN_DIFFERENCES: Final = 60
 SHOWN_PROPERTIES: Final = 5
 """Of a report that a person reads: rows, and properties of a row. What is beyond is counted, so that any report fits an
 issue (`ISSUE_LENGTH`)."""
+
+_PAGE: Final = "../blob/HEAD/docs/drift.md"
+_LAST_FOUND: Final = "What was found when it was last looked at:"
+"""Above what an issue keeps through nights that fail."""
 
 
 @unique
@@ -58,7 +64,28 @@ class Drift(Model):
     @property
     def title(self) -> str:
         """The title of the one issue about this stack."""
-        return f"Drift: {self.stack}"
+        return _title(self.stack)
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A stack that could not be looked at: whether it drifts is not known, and what is known of before still stands."""
+
+    stack: EnvironmentName
+    log: str
+    """Address of the log that says why."""
+
+    @property
+    def title(self) -> str:
+        """See `Drift`: it is the same issue."""
+        return _title(self.stack)
+
+
+Finding = Drift | Unknown
+
+
+def _title(stack: EnvironmentName) -> str:
+    return f"Drift: {stack}"
 
 
 @dataclass(frozen=True)
@@ -96,31 +123,33 @@ class Close:
 Action = Open | Rewrite | Close
 
 
-def actions(drift: Drift, issues: Sequence[Issue]) -> tuple[Action, ...]:
-    """Return what leaves exactly one issue open where there is drift, and none where there is none.
+def actions(found: Finding, issues: Sequence[Issue]) -> tuple[Action, ...]:
+    """Return what leaves no issue open where nothing differs, and exactly one where something does or nothing is known.
 
     Args:
-        drift: what was found now.
+        found: what was found now.
         issues: those that are open under the stack's title, the oldest first; more than one where two runs met.
     """
-    if drift.is_quiet:
+    if isinstance(found, Drift) and found.is_quiet:
         return tuple(Close(issue.number, "Nothing differs any more.") for issue in issues)
-    body = markdown(drift)
+    body = markdown(found) if isinstance(found, Drift) else _unknown(found, issues[0].body if issues else "")
     if not issues:
-        return (Open(drift.title, body),)
+        return (Open(found.title, body),)
     first, *others = issues
     kept = () if first.body == body else (Rewrite(first.number, body),)
     return (*kept, *(Close(issue.number, f"Goes on in #{first.number}.") for issue in others))
 
 
-def summary(drift: Drift) -> str:
+def summary(found: Finding) -> str:
     """Return one line: how much differs."""
-    if drift.is_quiet:
-        return f"{drift.stack} is as Git declares it."
-    count = len(drift.differences)
-    outside = sum(difference.cause is Cause.OUTSIDE for difference in drift.differences)
+    if isinstance(found, Unknown):
+        return f"{found.stack} could not be held against Git: whether it differs is not known."
+    if found.is_quiet:
+        return f"{found.stack} is as Git declares it."
+    count = len(found.differences)
+    outside = sum(difference.cause is Cause.OUTSIDE for difference in found.differences)
     resources = "1 resource" if count == 1 else f"{count} resources"
-    return f"{drift.stack} differs from Git in {resources}, of which {outside} changed outside of Pulumi."
+    return f"{found.stack} differs from Git in {resources}, of which {outside} changed outside of Pulumi."
 
 
 def markdown(drift: Drift) -> str:
@@ -143,10 +172,20 @@ def markdown(drift: Drift) -> str:
             *([f"\n… and {more} more."] if more > 0 else []),
             "",
             f"See them with their values: `pulumi preview --refresh --diff --stack {drift.stack}`.",
-            "What to do: [docs/drift.md](../blob/HEAD/docs/drift.md).",
+            f"What to do: [docs/drift.md]({_PAGE}).",
             "",
         )
     )
+
+
+def _unknown(found: Unknown, before: str) -> str:
+    """Return what the issue says of a stack that could not be looked at, above what it said when it last could."""
+    said = summary(found)
+    last = (before.partition(_LAST_FOUND)[2] if before.startswith(said) else before).strip()
+    notice = (
+        f"{said}\n\nWhy: [its log]({found.log}). What to do: [docs/drift.md]({_PAGE}#a-night-that-fails).\n"
+    )
+    return f"{notice}\n{_LAST_FOUND}\n\n{last}"[: ISSUE_LENGTH.value] if last else notice
 
 
 def _listed(properties: Sequence[str]) -> str:

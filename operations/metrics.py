@@ -178,8 +178,9 @@ def _memory_usage(selector: Selector, window: str) -> str:
 
 def _pod_restarts(selector: Selector, window: str) -> str:
     restarts = _series("kube_pod_container_status_restarts_total", *selector.container)
-    # increase() extrapolates to the window's edges: unrounded, two restarts would read 2.02 and breach "> 2".
-    increase = f"round(increase({restarts}[{window}]))"
+    # increase() extrapolates to the window's edges: unrounded, two restarts would read 2.02 and breach "> 2". Only pods
+    # that exist count: those of a version that crashed and went say nothing about the one that took its slot.
+    increase = f"round(increase({restarts}[{window}])) and {restarts}"
     return f"sum by (slot, service) ({_by_slot_and_service(increase)})"
 
 

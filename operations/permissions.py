@@ -526,7 +526,7 @@ TYPES: Final[Mapping[str, Rights]] = MappingProxyType(
             ),
             _right(
                 "lambda",
-                "CreateFunction DeleteFunction DeleteFunctionConcurrency PutFunctionConcurrency TagResource UntagResource "
+                "CreateFunction DeleteFunction TagResource UntagResource "
                 "UpdateFunctionCode UpdateFunctionConfiguration",
                 _FUNCTIONS,
             ),

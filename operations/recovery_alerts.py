@@ -34,13 +34,13 @@ class Figure(StrEnum):
     """A metric of our own, in seconds; its value is the metric's name."""
 
     BACKUP_AGE = "BackupAge"
-    """Since the newest complete recovery point was made."""
+    """Since the newest complete recovery point was made, of the source and in the vault that is furthest behind."""
     COPY_AGE = "CopyAge"
     """Since files were last copied to the backup bucket, all of them."""
     RESTORE_AGE = "RestoreAge"
-    """Since the last successful restore test ended."""
+    """Since the last successful restore test ended, of the source whose last success is the oldest."""
     RESTORE_DURATION = "RestoreDuration"
-    """What that test took."""
+    """What the last successful test took, of the source that took longest."""
 
 
 @dataclass(frozen=True)

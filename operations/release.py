@@ -91,7 +91,8 @@ class Release(Model):
     standby: Standby
     switch: Switch
     stable: Version | None = None
-    """The version that a rollback leads to. Once its slot runs another one, this names no slot any more."""
+    """The version that a rollback leads to: the one that had all traffic before. Once its slot runs another one, this
+    names no slot any more."""
 
     @model_validator(mode="after")
     def _weights_are_whole(self) -> Self:

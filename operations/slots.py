@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum, unique
-from typing import Final
+from typing import Final, Self
 
 from operations.naming import APPLICATION
 
@@ -51,3 +51,18 @@ class Weights:
     def of(self, slot: Slot) -> int:
         """Return the weight of one slot, in percent."""
         return self.blue if slot is Slot.BLUE else self.green
+
+    @classmethod
+    def giving(cls, slot: Slot, weight: int) -> Self:
+        """Return the weights that give a slot its percentage, 0 to 100, and the other slot the rest.
+
+        Raises:
+            ValueError: the weight is out of its range.
+        """
+        rest = WHOLE - weight
+        return cls(blue=weight, green=rest) if slot is Slot.BLUE else cls(blue=rest, green=weight)
+
+    @property
+    def idle(self) -> Slot | None:
+        """The slot without weight; None while traffic is shared."""
+        return next((slot for slot in Slot if self.of(slot) == 0), None)

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from rehearsal.canary.faults import Fault
 from rehearsal.canary.report import summary
-from rehearsal.canary.run import rehearse
+from rehearsal.canary.run import FASTEST, rehearse
 from rehearsal.errors import RehearsalError
 from rehearsal.events import EventLog
 from rehearsal.project import Project
@@ -41,6 +41,12 @@ Root = Annotated[
     Path,
     typer.Option("--project", "-p", help="The folder of the program, with its Pulumi.yaml.", file_okay=False),
 ]
+
+
+def _speed(said: int) -> int:
+    if not 1 <= said <= FASTEST:
+        raise typer.BadParameter(f"{said} is not allowed; allowed are 1 to {FASTEST}")
+    return said
 
 
 @app.command()
@@ -102,13 +108,17 @@ def canary(
         Fault, typer.Option("--fault", "-f", help="What goes wrong in the new slot.")
     ] = Fault.NONE,
     speed: Annotated[
-        int, typer.Option("--speed", min=1, max=100, help="Divides bake times, windows and limits.")
+        int,
+        typer.Option(
+            "--speed", callback=_speed, help=f"Divides bake times, windows and limits: 1 to {FASTEST}."
+        ),
     ] = 30,
     project: Root = Path(),
 ) -> None:
     """Release the next version with the real driver, let a fault happen, and say how it ended and why.
 
-    The exit code is 0 where it ended as it has to with that fault: completed, or back on the old slot.
+    The exit code is 0 where the weights went as they have to with that fault: up every phase to the end, or back from the
+    first one. A fault takes a stack with a ladder.
     """
     # Told to end, it takes the driver and Prometheus with it, as when it is interrupted.
     signal.signal(signal.SIGTERM, _leave)

@@ -83,6 +83,10 @@ class Project:
         """The AWS region of a stack: ``aws:region`` of its file."""
         return str(_config(_mapping(self.stack_file(stack))).get("aws:region", "us-east-1"))
 
+    def setting(self, stack: str, key: str) -> object:
+        """What a stack's file says under a key of the project's own configuration; None where it says nothing."""
+        return _config(_mapping(self.stack_file(stack))).get(f"{self.name}:{key}")
+
     def secret_keys(self, stack: str) -> tuple[str, ...]:
         """Secrets that a stack wants and no stack file carries: ``[tool.rehearsal.secrets]`` of pyproject.toml.
 

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import getpass
-import sys
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
-from rich.console import Console
 
 from operations.rollout.actions import Outcome
 from operations.rollout.events import Pause, Resume, Rollback
 from operations.rollout.plan import INTERVAL
-from rollout import ending, report
+from rollout import command_line, ending, report
+from rollout.command_line import Picture, Program, Who, WorkDir, program_of, said, who_of
 from rollout.desk import Desk
-from rollout.errors import RolloutError
 from rollout.handover import is_alive
 from rollout.record import Command, Lease
 from rollout.view import headline, line_of
@@ -35,12 +32,6 @@ app = typer.Typer(
 )
 
 Stack = Annotated[str, typer.Option("--stack", "-s", help="The stack: Pulumi.<stack>.yaml must exist.")]
-WorkDir = Annotated[
-    Path, typer.Option("--work-dir", help="The folder with Pulumi.yaml and the stack files.", file_okay=False)
-]
-Program = Annotated[
-    Path | None, typer.Option("--program", help="The program; without it, __main__.py in the current folder.")
-]
 PrometheusUrl = Annotated[
     str,
     typer.Option(
@@ -48,15 +39,12 @@ PrometheusUrl = Annotated[
         help="The environment's Prometheus: kubectl -n monitoring port-forward service/prometheus 9090",
     ),
 ]
-Who = Annotated[str, typer.Option("--who", help="Who asks for it; the journal keeps it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; the journal keeps it.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, to standard output.")]
-Picture = Annotated[
-    Path | None,
-    typer.Option("--picture", help="Where the picture goes; without it, rollout-<stack>-<version>.svg."),
-]
+LOCALLY: Final = "http://localhost:9090"
 
-LOCALLY = "http://localhost:9090"
+WRONG: Final = 2
+"""The exit code of a command line that is wrong."""
 
 
 @app.command()
@@ -75,26 +63,23 @@ def start(
     prometheus: PrometheusUrl = LOCALLY,
     work_dir: WorkDir = Path(),
     program: Program = None,
-    speed: Annotated[
-        int, typer.Option(min=1, help="Divides bake times and limits: for rehearsals only.")
-    ] = 1,
-    interval: Annotated[
-        float, typer.Option(min=0.1, help="Seconds between two evaluations of the gates.")
-    ] = INTERVAL.total_seconds(),
+    speed: Annotated[int, command_line.speed()] = 1,
+    interval: Annotated[float, command_line.interval()] = INTERVAL.total_seconds(),
     picture: Picture = None,
     as_json: Json = False,
 ) -> None:
     """Take a version to the idle slot and up the ladder; come back by itself when the gates fail."""
-    wanted = ending.version_of(version)
+    wanted, asking = ending.version_of(version), who_of(who)
+    ending.refuse_nowhere(picture)
     desk = _desk(stack, work_dir, program, prometheus)
     with ending.view(as_json) as view:
         ended = desk.begin(
             wanted,
-            who or getpass.getuser(),
-            why or f"release of {wanted}",
+            asking,
+            said("--why", why or f"release of {wanted}"),
             view,
             speed,
-            timedelta(seconds=interval),
+            command_line.span(interval),
             change,
         )
     raise typer.Exit(ending.end(desk, ended, picture, as_json=as_json, wanted=Outcome.COMPLETED))
@@ -112,7 +97,7 @@ def resume(
 ) -> None:
     """Go on after a pause; or where the driver is dead, become it and go on from where it was."""
     desk = _desk(stack, work_dir, program, prometheus)
-    command = Resume(at=_now(), who=who or getpass.getuser())
+    command = Resume(at=_now(), who=who_of(who))
     _take_over(desk, command, picture, as_json=as_json, wanted=Outcome.COMPLETED)
 
 
@@ -129,7 +114,7 @@ def rollback(
 ) -> None:
     """Give all traffic back to the old slot: now, or after the end as long as the old slot is as it was left."""
     desk = _desk(stack, work_dir, program, prometheus)
-    command = Rollback(at=_now(), who=who or getpass.getuser(), reason=_said(reason))
+    command = Rollback(at=_now(), who=who_of(who), reason=said("--reason", reason))
     _take_over(desk, command, picture, as_json=as_json, wanted=Outcome.ROLLED_BACK)
 
 
@@ -138,7 +123,7 @@ def pause(
     stack: Stack, reason: Reason, who: Who = "", work_dir: WorkDir = Path(), as_json: Json = False
 ) -> None:
     """Stay at the weights in force; what fails is still taken back."""
-    command = Pause(at=_now(), who=who or getpass.getuser(), reason=_said(reason))
+    command = Pause(at=_now(), who=who_of(who), reason=said("--reason", reason))
     _tell(_desk(stack, work_dir), command, as_json=as_json)
 
 
@@ -148,7 +133,7 @@ def promote(
 ) -> None:
     """Go on to the next phase without the rest of this one's bake."""
     desk = _desk(stack, work_dir)
-    _tell(desk, desk.promotion(who or getpass.getuser(), _said(reason)), as_json=as_json)
+    _tell(desk, desk.promotion(who_of(who), said("--reason", reason)), as_json=as_json)
 
 
 @app.command()
@@ -181,13 +166,7 @@ def draw_(stack: Stack, work_dir: WorkDir = Path(), picture: Picture = None) -> 
 
 
 def _desk(stack: str, work_dir: Path, program: Path | None = None, prometheus: str = LOCALLY) -> Desk:
-    return Desk(stack, work_dir.resolve(), (program or Path("__main__.py")).resolve(), prometheus)
-
-
-def _said(reason: str) -> str:
-    if not reason.strip():
-        raise RolloutError("--reason is empty, and the journal keeps it: say why")
-    return reason
+    return Desk(stack, work_dir.resolve(), program_of(program), prometheus)
 
 
 def _tell(desk: Desk, command: Command, *, as_json: bool) -> None:
@@ -205,6 +184,7 @@ def _take_over(
     desk: Desk, command: Resume | Rollback, picture: Path | None, *, as_json: bool, wanted: Outcome
 ) -> None:
     """Tell the driver that lives; where none does, be it to the end."""
+    ending.refuse_nowhere(picture)
     with ending.view(as_json) as view:
         ended = desk.take_over(command, view)
     if isinstance(ended, Lease):
@@ -218,12 +198,5 @@ def _now() -> datetime:
 
 
 def main() -> None:
-    """Run the command line; what a person can mend is printed as it is, without a traceback, with exit code 1."""
-    try:
-        app()
-    except RolloutError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", markup=False)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        Console(stderr=True, soft_wrap=True).print(f"interrupted: {ending.LEFT}. `rollout resume` goes on.")
-        sys.exit(130)
+    """Run the command line; what a person can mend is printed as it is, without a traceback."""
+    command_line.run(app, interrupted=f"{ending.LEFT}. `rollout resume` goes on.", wrong=WRONG)

@@ -8,19 +8,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 from operations import changes
 from operations.changes import ChangeNumber, Recorded
+from operations.monitoring import NAMESPACE, Part
 from operations.release import Version
 from operations.rollout.actions import Report
 from operations.rollout.events import Promote, Resume, Rollback
 from operations.rollout.machine import start
 from operations.rollout.plan import Plan
-from operations.rollout.state import State
+from operations.rollout.state import Direction, State
 from operations.slots import WHOLE
 from rollout import handover
 from rollout.driver import Driver
-from rollout.engine import Departed, Engine
+from rollout.engine import Engine, is_rehearsed
 from rollout.errors import RolloutError
 from rollout.infrastructure import PulumiInfrastructure
 from rollout.journal import PulumiJournal
@@ -28,6 +30,9 @@ from rollout.observer import Prometheus, PrometheusObserver
 from rollout.ports import Narrator
 from rollout.record import Command, Lease, Record
 from rollout.stack_file import StackFile
+
+ANYTHING: Final = "vector(1)"
+"""What every Prometheus has an answer to."""
 
 
 class WallClock:
@@ -61,7 +66,7 @@ class Desk:
     @cached_property
     def file(self) -> StackFile:
         """The stack's file."""
-        return StackFile(self.work_dir / f"Pulumi.{self.stack}.yaml")
+        return StackFile.of(self.stack, self.work_dir)
 
     @cached_property
     def journal(self) -> PulumiJournal:
@@ -95,15 +100,23 @@ class Desk:
             change: the change request that brings the version; None where the environment takes none.
 
         Raises:
-            RolloutError: another one is under way, the stack is not as its file says, or the change request is missing,
-                malformed, was used before, or is none that the environment takes.
+            RolloutError: another one is under way, the stack is not as its file says, Prometheus does not answer, or the
+                change request is missing, malformed, was used before, or is none that the environment takes; or bakes are
+                to be shortened outside of a rehearsal.
         """
+        if speed != 1 and not is_rehearsed():
+            raise RolloutError(
+                f"--speed = {speed}: allowed is 1; bakes and limits are shortened in a rehearsal and nowhere else: "
+                f"uv run rehearse canary --stack {self.stack} --speed {speed}"
+            )
         if refusal := changes.refusal(self.file.gate(), self.file.changes(), change):
             raise RolloutError(f"{self.stack}: {refusal}")
         now = datetime.now(UTC)
         # Before the stack is looked at, which takes a while.
         handover.refuse_second(self.journal.read(), now)
         state = start(self._plan(version, speed, interval, change), now, who, why)
+        if unwatched := self._unwatched():
+            raise RolloutError(unwatched)
         lease = handover.lease_of(who, datetime.now(UTC))
         self.journal.change(lambda found: handover.begun(found, state, lease))
         return self._drive(state, lease, narrator)
@@ -114,10 +127,10 @@ class Desk:
         Raises:
             RolloutError: there is nothing to go on with, or the command changes nothing.
         """
-        found = self.journal.read()
+        found = self._latest()
         if isinstance(command, Rollback):
             self._refuse_stale(found)
-        self._bury(found)
+        self._look_at_locks(found)
         lease = handover.lease_of(command.who, datetime.now(UTC))
         record = self.journal.change(lambda found: handover.taken_over(found, self.stack, command, lease))
         if record.lease is not None and record.lease.token != lease.token:
@@ -126,15 +139,37 @@ class Desk:
             narrator.says(
                 f"{self.file.path.name} was behind: its release and change requests are those in force now"
             )
+        if record.state.direction is Direction.UP and (unwatched := self._unwatched()):
+            # Whoever is there may at least hold the weights, and take them back at the limit: nobody else would.
+            narrator.says(
+                f"{unwatched}; until there is an answer the weights are held, and taken back at the limit"
+            )
         return self._drive(record.state, lease, narrator)
 
-    def _bury(self, found: Record | None) -> None:
-        """Have the locks lifted that a driver left whose lease has run out: its machine may be gone, and nobody else will."""
-        if found is None or found.lease is None or handover.is_alive(found.lease, datetime.now(UTC)):
+    def _latest(self) -> Record:
+        """Return the latest record. Where there is none, nothing is written: that would make a journal."""
+        return self.journal.read() or handover.under_way(None, self.stack)
+
+    def _look_at_locks(self, found: Record) -> None:
+        """Have the locks lifted that a driver left whose lease has run out: its machine may be gone, and nobody else will. Those
+        of one that may be alive, on another machine of this one's name, are left alone."""
+        if found.lease is None:
             return
-        departed = Departed(found.lease.host, found.lease.expires)
-        self.journal.departed = departed
-        self.infrastructure.engine = replace(self.infrastructure.engine, departed=departed)
+        last_driver = handover.last_driver(found.lease, datetime.now(UTC))
+        self.journal.last_driver = last_driver
+        if last_driver.expired is not None:
+            self.infrastructure.engine = replace(self.infrastructure.engine, last_driver=last_driver)
+
+    def _unwatched(self) -> str | None:
+        """Return why nobody could watch a slot now, and what to do about it; None where Prometheus answers."""
+        try:
+            Prometheus(self.prometheus).series(ANYTHING)
+        except ConnectionError as error:
+            return (
+                f"--prometheus: {error}. Open a way to the environment's, with "
+                f"kubectl -n {NAMESPACE} port-forward service/{Part.PROMETHEUS} 9090, or name its URL"
+            )
+        return None
 
     def tell(self, command: Command) -> Lease:
         """Tell the driver, which is returned.
@@ -142,6 +177,7 @@ class Desk:
         Raises:
             RolloutError: there is none, or the command changes nothing.
         """
+        self._look_at_locks(self._latest())
         record = self.journal.change(
             lambda found: handover.told(found, self.stack, command, datetime.now(UTC))
         )
@@ -180,9 +216,9 @@ class Desk:
             raise RolloutError(f"{plan.slot.other} serves {version} already")
         return plan
 
-    def _refuse_stale(self, found: Record | None) -> None:
+    def _refuse_stale(self, found: Record) -> None:
         """A rollout that has ended can be taken back only while both slots still are as it left them."""
-        if found is None or not found.ended:
+        if not found.ended:
             return
         plan, release = found.state.plan, self.infrastructure.told() or self.file.release()
         new, old = release.of(plan.slot), release.of(plan.slot.other)

@@ -40,6 +40,9 @@ LISTENING: Final = timedelta(seconds=5)
 RENEWAL: Final = timedelta(seconds=30)
 """How often the journal is written where nothing was decided: a quarter of what another driver waits for."""
 
+LOOKING: Final = timedelta(minutes=1)
+"""How often the weights in the stack's state are looked at while the gates are watched."""
+
 HEALTH_POLL: Final = timedelta(seconds=2)
 
 LONGEST_RETRY: Final = timedelta(minutes=1)
@@ -54,7 +57,8 @@ class Driver:
     """Drives the rollout of one stack, whose record in the journal holds this driver's lease.
 
     Attributes:
-        background: where the journal is read and written while the gates are watched; one worker.
+        background: where the journal is read and written, and the stack's state looked at, while the gates are watched; one
+            worker, so that only one thing is done at a time.
         lease: this driver's own.
         state: where the rollout is.
     """
@@ -69,6 +73,9 @@ class Driver:
     state: State
     _written: datetime = field(init=False)
     _listened: datetime = field(init=False)
+    _looked: datetime = field(init=False)
+    _look: Future[str | None] | None = field(init=False, default=None)
+    """A look at the weights in the stack's state that is under way; its result says how somebody moved them, if so."""
     _pending: Future[Callable[[], Record]] | None = field(init=False, default=None)
     """An exchange with the journal that is under way; its result takes in what it brings."""
     _dirty: bool = field(init=False, default=False)
@@ -78,7 +85,7 @@ class Driver:
     _unwritten: tuple[Point, ...] = field(init=False, default=())
 
     def __post_init__(self) -> None:
-        self._written = self._listened = self.clock.now()
+        self._written = self._listened = self._looked = self.clock.now()
 
     def drive(self) -> Report:
         """Lead the rollout to its end.
@@ -109,6 +116,7 @@ class Driver:
         """Carry out an action and return what came of it; None where nothing did, or a command has overtaken it."""
         match action:
             case PrepareSlot() | SetWeights() | ScaleDown():
+                self._look_away()
                 self._commit()
                 if next_action(self.state) != action:
                     return None
@@ -137,8 +145,9 @@ class Driver:
 
     def _verify(self, asked: Weights) -> None:
         found = self.infrastructure.weights()
+        self._looked = self.clock.now()
         if found != asked:
-            raise UpdateFailed(f"in force is {_shares(found)}; asked for was {_shares(asked)}")
+            raise UpdateFailed(_other(found, asked))
 
     def _check(self, action: CheckHealth) -> Event | None:
         deadline = self.state.since + action.within
@@ -150,16 +159,46 @@ class Driver:
         return Done(at=self.clock.now(), step=action.step)
 
     def _watch(self, action: Watch) -> Event | None:
+        if (moved := self._seen_moved(action.weights)) is not None:
+            return Failed(at=self.clock.now(), step=action.step, reason=moved)
         last = self.state.clocks.last
-        due = last + action.every if last and last >= self.state.since else self.clock.now()
+        due = self.clock.now() if last is None else last + action.every
         if not self._waited(due - self.clock.now(), action):
             return None
         at = self.clock.now()
-        evaluation = self.observer.evaluate(self.state.plan.slot)
+        new = self.state.plan.slot
+        evaluation = self.observer.evaluate(new, action.weights.of(new))
         self.narrator.sees(evaluation, at)
         seen = point(at, self.state, evaluation.sample, evaluation.verdict.result)
         self._unwritten = (*self._unwritten, seen)
         return Observed(at=at, step=action.step, verdict=evaluation.verdict)
+
+    def _seen_moved(self, verified: Weights) -> str | None:
+        """Look now and then, in the background, whether somebody moves the weights; return what was seen if so."""
+
+        def look() -> str | None:
+            try:
+                found = self.infrastructure.recorded_weights()
+            except RolloutError:
+                # Nobody knows, or an update is under way: that is not yet another weight.
+                return None
+            return None if found == verified else f"somebody moved the weights: {_other(found, verified)}"
+
+        if self._look is not None:
+            if not self._look.done():
+                return None
+            done, self._look = self._look, None
+            return done.result()
+        if self.clock.now() - self._looked >= LOOKING:
+            self._looked = self.clock.now()
+            self._look = self.background.submit(look)
+        return None
+
+    def _look_away(self) -> None:
+        """Forget the look that is under way, once it is over: what it saw may be the driver's own next move."""
+        look, self._look = self._look, None
+        if look is not None and not look.cancel():
+            look.result()
 
     def _take(self, event: Event) -> None:
         before, self.state = self.state, apply(self.state, event)
@@ -277,6 +316,10 @@ class Driver:
 
 def _pause_before(attempts: int) -> timedelta:
     return min(LISTENING * 2 ** (attempts - 1), LONGEST_RETRY)
+
+
+def _other(found: Weights, asked: Weights) -> str:
+    return f"in force is {_shares(found)}; asked for was {_shares(asked)}"
 
 
 def _shares(weights: Weights) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any, Final
@@ -40,6 +41,25 @@ def version_of(text: str) -> Version:
         ) from error
 
 
+def refuse_nowhere(picture: Path | None) -> None:
+    """Let no rollout begin whose picture has no place at the end.
+
+    Raises:
+        RolloutError: there is no such folder, it takes no file, or the path is a folder itself.
+    """
+    path = picture or Path("rollout.svg")
+    folder = path.parent
+    if path.is_dir():
+        why = "is a folder; allowed is the name of a file"
+    elif not folder.is_dir():
+        why = f"there is no folder {folder}; allowed is a file in one that is there"
+    elif not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        why = "nobody here may write that; allowed is a file in a folder of yours"
+    else:
+        return
+    raise RolloutError(f"--picture = {picture or folder.resolve()}: {why}")
+
+
 def view(as_json: bool = False) -> View:
     """Return the view of a rollout: live on a terminal, lines elsewhere, beside the JSON on standard error."""
     shown = Console(stderr=True, highlight=False) if as_json else console()
@@ -52,13 +72,23 @@ def console() -> Console:
 
 
 def end(desk: Desk, ended: Report, picture: Path | None, *, wanted: Outcome, as_json: bool = False) -> int:
-    """Draw the rollout, print the short report, and return the exit code: 0, or 3 where it did not end as was wanted."""
+    """Print the short report, draw the rollout, and return the exit code: 0, or 3 where it did not end as was wanted.
+
+    A picture that cannot be drawn takes nothing away from how the rollout ended.
+    """
     record = latest(desk)
-    drawn = draw_into(desk, record, picture)
+    if not as_json:
+        console().print(f"\n{report.summary(record)}", markup=False, soft_wrap=True)
+    try:
+        drawn = draw_into(desk, record, picture)
+    except RolloutError as error:
+        drawn = None
+        again = f"{error}; rollout draw --stack {desk.stack} draws it again"
+        Console(stderr=True, highlight=False).print(again, markup=False, soft_wrap=True)
     if as_json:
         print_json({**ended.model_dump(mode="json", by_alias=True), "picture": drawn})
-    else:
-        console().print(f"\n{report.summary(record)}\nPicture: {drawn}", markup=False, soft_wrap=True)
+    elif drawn is not None:
+        console().print(f"Picture: {drawn}", markup=False, soft_wrap=True)
     return 0 if ended.outcome is wanted else ROLLED_BACK
 
 
@@ -75,9 +105,17 @@ def latest(desk: Desk) -> Record:
 
 
 def draw_into(desk: Desk, record: Record, picture: Path | None) -> str:
-    """Draw a rollout and return where the picture is; without a path, `rollout-<stack>-<version>.svg`."""
+    """Draw a rollout and return where the picture is; without a path, `rollout-<stack>-<version>.svg`.
+
+    Raises:
+        RolloutError: it cannot be written there.
+    """
     path = picture or Path(f"rollout-{desk.stack}-{record.state.plan.version}.svg")
-    path.write_text(draw(record, f"Rollout of {record.state.plan.version} to {desk.stack}"))
+    drawn = draw(record, f"Rollout of {record.state.plan.version} to {desk.stack}")
+    try:
+        path.write_text(drawn, encoding="utf-8")
+    except OSError as error:
+        raise RolloutError(f"the picture cannot be written to {path}: {error.strerror}") from error
     return str(path)
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
+from urllib.parse import unquote, urlparse
 
 from pulumi import automation as auto
 from pulumi.automation import events
@@ -30,6 +31,9 @@ LOCK_PATIENCE_SECONDS: Final = 600
 """How long another update of the same stack is waited for."""
 
 LOCK_POLL_SECONDS: Final = 3
+
+WORLD: Final = "REHEARSAL_WORLD"
+"""The environment variable in which a rehearsal tells its recorder where that file is."""
 
 _REPLACING: Final = frozenset({"create-replacement", "delete-replaced", "replace"})
 """Three events of one resource, which is replaced."""
@@ -166,12 +170,14 @@ class Resource:
 
 
 @dataclass(frozen=True)
-class Departed:
-    """A driver of another machine who has died, as its lease ran out."""
+class LastDriver:
+    """Whom the journal names, as far as it says whose locks may be lifted."""
 
     host: str
-    expired: datetime
-    """When it ran out."""
+    here: bool
+    """Whether that is this machine since it was started, and not another one of its name."""
+    expired: datetime | None
+    """When its lease ran out; None while it may be alive."""
 
 
 @dataclass(frozen=True)
@@ -182,12 +188,12 @@ class Engine:
         stack: as the Automation API has it.
         guardrails: the folder of the program's policy pack and the file that says how firmly the stack is held to it; None
             where the program has none.
-        departed: who left locks that nobody else lifts; None where nobody is known to have died.
+        last_driver: whose locks may be in the way; None where nobody is known to have any.
     """
 
     stack: auto.Stack
     guardrails: tuple[Path, Path] | None = None
-    departed: Departed | None = None
+    last_driver: LastDriver | None = None
 
     @classmethod
     def of(cls, stack: str, work_dir: Path, program: Path) -> Engine:
@@ -232,18 +238,8 @@ class Engine:
             UpdateFailed: the program, a provider or a guardrail refuses.
         """
         plan = Plan()
-        pack, levels = self._packs(target)
         with _private(text, file_name) as file:
-            self._run(
-                plan,
-                lambda: self.stack.preview(
-                    on_event=plan.on_event,
-                    config_file=file,
-                    target=list(target) if target else None,
-                    policy_packs=pack,
-                    policy_pack_configs=levels,
-                ),
-            )
+            self._preview(plan, file, self._packs(target), target=target)
         return plan
 
     def look(
@@ -265,18 +261,8 @@ class Engine:
         Raises:
             UpdateFailed: the program, a provider or a guardrail refuses.
         """
-        pack, levels = self._packs() if guarded else (None, None)
         with nullcontext() if text is None else _private(text, f"Pulumi.{self.stack.name}.yaml") as file:
-            self._run(
-                plan,
-                lambda: self.stack.preview(
-                    refresh=refresh,
-                    policy_packs=pack,
-                    policy_pack_configs=levels,
-                    config_file=file,
-                    on_event=plan.on_event,
-                ),
-            )
+            self._preview(plan, file, self._packs() if guarded else (None, None), refresh=refresh)
 
     def up(self, message: str, target: Sequence[str] | None = None) -> None:
         """Update the stack.
@@ -316,6 +302,8 @@ class Engine:
     def resources(self) -> list[Resource]:
         """Return the stack's state. Its secrets are in it, each marked as one: nothing of it is to be shown whole.
 
+        What was replaced, and is still to be deleted since the update broke off, is left out: another one has its name.
+
         Raises:
             UpdateFailed: it cannot be read.
         """
@@ -327,7 +315,30 @@ class Engine:
                 cast("dict[str, Any]", found.get("outputs") or {}),
             )
             for found in cast("list[dict[str, Any]]", deployment.get("resources") or [])
+            if not found.get("delete")
         ]
+
+    def _preview(
+        self,
+        plan: Plan,
+        file: str | None,
+        packs: tuple[list[str] | None, list[str] | None],
+        *,
+        refresh: bool = False,
+        target: Sequence[str] | None = None,
+    ) -> None:
+        pack, levels = packs
+        self._run(
+            plan,
+            lambda: self.stack.preview(
+                refresh=refresh,
+                target=list(target) if target else None,
+                policy_packs=pack,
+                policy_pack_configs=levels,
+                config_file=file,
+                on_event=plan.on_event,
+            ),
+        )
 
     def _packs(self, target: Sequence[str] | None = None) -> tuple[list[str] | None, list[str] | None]:
         """Guardrails as the engine takes them: folders, and a file for each. None where the update is limited: that is the way
@@ -339,7 +350,7 @@ class Engine:
 
     def _run(self, plan: Plan, operation: Callable[[], Result]) -> Result:
         try:
-            return patiently(self.stack, operation, self.departed)
+            return patiently(self.stack, operation, self.last_driver)
         except auto.CommandError as error:
             # Of a guardrail's message the last line says what is wrong with which resource.
             refused = [
@@ -368,7 +379,9 @@ def guardrails_of(stack: str, root: Path) -> tuple[Path, Path] | None:
     return (pack, pack / level(named).file) if (pack / "PulumiPolicy.yaml").is_file() else None
 
 
-def patiently(stack: auto.Stack, operation: Callable[[], Result], departed: Departed | None = None) -> Result:
+def patiently(
+    stack: auto.Stack, operation: Callable[[], Result], last_driver: LastDriver | None = None
+) -> Result:
     """Run an operation of the engine, waiting while another one has the stack.
 
     The lock of an engine that is known to have died is lifted: nobody else will.
@@ -376,7 +389,7 @@ def patiently(stack: auto.Stack, operation: Callable[[], Result], departed: Depa
     Args:
         stack: whose lock it is.
         operation: what is run.
-        departed: the driver of another machine who has died, if any.
+        last_driver: whom the journal names, if anybody.
 
     Raises:
         RolloutError: the stack is still in use after ten minutes.
@@ -387,7 +400,7 @@ def patiently(stack: auto.Stack, operation: Callable[[], Result], departed: Depa
         try:
             return operation()
         except auto.ConcurrentUpdateError as error:
-            if dead(str(error), departed):
+            if dead(str(error), last_driver):
                 stack.cancel()
             elif time.monotonic() >= deadline:
                 raise UpdateFailed(
@@ -415,6 +428,22 @@ def workspace_of(work_dir: Path) -> auto.LocalWorkspace:
     return workspace
 
 
+def is_rehearsed() -> bool:
+    """Whether the backend is a rehearsal's own: the folder on this machine beside what the rehearsal made up of the world.
+
+    `PULUMI_BACKEND_URL` goes before whatever else names a backend.
+    Source: https://www.pulumi.com/docs/iac/cli/environment-variables/
+    """
+    backend, world = urlparse(os.environ.get("PULUMI_BACKEND_URL", "")), Path(os.environ.get(WORLD, ""))
+    state = world.parent / "state"
+    return (
+        backend.scheme == "file"
+        and world.is_file()
+        and state.is_dir()
+        and state.resolve() == Path(unquote(backend.path)).resolve()
+    )
+
+
 def gist(error: Exception) -> str:
     """Return what the engine's command line said went wrong, without its progress."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -423,21 +452,28 @@ def gist(error: Exception) -> str:
     )
 
 
-def dead(message: str, departed: Departed | None = None) -> bool:
-    """Whether every holder of a lock has ended: it is a process of this machine that is gone, or the departed's.
+def dead(message: str, last_driver: LastDriver | None = None) -> bool:
+    """Whether every holder of a lock has ended: it is a process of this machine that is gone, or what a driver of another one
+    had locked before its lease ran out.
+
+    A lock names its holder's host, and nothing that tells two machines of one name apart: where the journal knows of another
+    machine that bears this one's, no lock is taken for that of a process here.
 
     Args:
         message: in which the engine tells the holders.
-        departed: the driver of another machine who has died, if any. What its machine has locked since is somebody else's.
+        last_driver: whom the journal names, if anybody. What its machine has locked since is somebody else's.
     """
+    here = socket.gethostname()
 
     def ended(holder: re.Match[str]) -> bool:
-        if holder["host"] == socket.gethostname():
+        drove = last_driver is not None and holder["host"] == last_driver.host
+        if holder["host"] == here and (last_driver is None or not drove or last_driver.here):
             return not runs(int(holder["pid"]))
         return (
-            departed is not None
-            and holder["host"] == departed.host
-            and datetime.fromisoformat(holder["at"]) <= departed.expired
+            last_driver is not None
+            and drove
+            and last_driver.expired is not None
+            and datetime.fromisoformat(holder["at"]) <= last_driver.expired
         )
 
     holders = list(_HOLDER.finditer(message))

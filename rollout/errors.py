@@ -8,6 +8,10 @@ class RolloutError(Exception):
 class PlanRefused(RolloutError):
     """A preview would change more than the step is meant to; nothing was done. The message lists what else."""
 
+    def __str__(self) -> str:
+        # The program is loaded once: a driver cannot follow what somebody brought in force from newer code.
+        return f"{super().__str__()}. Where it was put in force from a newer checkout: end this driver, and rollout resume in that one"
+
 
 class UpdateFailed(RolloutError):
     """The engine, the program or a provider refused or broke off; what was done so far is in force."""

@@ -6,13 +6,18 @@ import os
 import socket
 import uuid
 from datetime import datetime
+from pathlib import Path
+from typing import Final
 
 from operations.rollout.events import Resume, Rollback
 from operations.rollout.machine import apply, refusal
 from operations.rollout.state import State
-from rollout.engine import runs
+from rollout.engine import LastDriver, runs
 from rollout.errors import RolloutError
 from rollout.record import LEASE, Command, Lease, Record
+
+BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
+"""Where Linux says which start of the machine this is. Source: https://man7.org/linux/man-pages/man4/random.4.html"""
 
 
 def lease_of(who: str, now: datetime) -> Lease:
@@ -21,6 +26,7 @@ def lease_of(who: str, now: datetime) -> Lease:
         token=uuid.uuid4().hex,
         who=who,
         host=socket.gethostname(),
+        boot=_boot(),
         pid=os.getpid(),
         renewed=now,
         expires=now + LEASE,
@@ -28,10 +34,29 @@ def lease_of(who: str, now: datetime) -> Lease:
 
 
 def is_alive(lease: Lease | None, now: datetime) -> bool:
-    """Whether a driver is to be left alone: its lease has not expired, nor is it a process of this machine that ended."""
+    """Whether a driver is to be left alone: its lease has not expired, nor is it a process of this machine that ended.
+
+    After a restart of its machine nobody knows: the lease then has to run out.
+    """
     if lease is None or lease.expires <= now:
         return False
-    return lease.host != socket.gethostname() or runs(lease.pid)
+    return not _is_here(lease) or runs(lease.pid)
+
+
+def last_driver(lease: Lease, now: datetime) -> LastDriver:
+    """Return what a lease says of whose locks may be lifted."""
+    return LastDriver(lease.host, _is_here(lease), None if is_alive(lease, now) else lease.expires)
+
+
+def _is_here(lease: Lease) -> bool:
+    return (lease.host, lease.boot) == (socket.gethostname(), _boot())
+
+
+def _boot() -> str | None:
+    try:
+        return BOOT.read_text().strip()
+    except OSError:
+        return None
 
 
 def begun(found: Record | None, state: State, lease: Lease) -> Record:

@@ -15,9 +15,10 @@ from typing import Any, Final, cast
 
 import pulumi
 from pulumi import automation as auto
+from pydantic import ValidationError
 
-from rollout.engine import Departed, gist, patiently, workspace_of
-from rollout.errors import JournalFailed, RolloutError
+from rollout.engine import LastDriver, gist, patiently, workspace_of
+from rollout.errors import JournalFailed
 from rollout.record import Record
 
 OUTPUT: Final = "rollout"
@@ -26,63 +27,64 @@ OUTPUT: Final = "rollout"
 
 @dataclass
 class PulumiJournal:
-    """The journal of one stack."""
+    """The journal of one stack. Who only reads does not make it.
 
-    stack: auto.Stack
-    _folder: tempfile.TemporaryDirectory[str] = field(repr=False)
-    departed: Departed | None = None
-    """Who left a lock that nobody else lifts."""
+    Attributes:
+        name: the stack's.
+        settings: of the journals' project.
+        secrets_provider: how the backend encrypts the stack's secrets; the journal has none, but a stack takes one.
+        folder: where the engine keeps that project's file; it goes with the journal.
+        last_driver: whose lock may be in the way; None where nobody is known to have one.
+    """
+
+    name: str
+    settings: auto.ProjectSettings
+    secrets_provider: str | None
+    folder: tempfile.TemporaryDirectory[str] = field(repr=False)
+    last_driver: LastDriver | None = None
+    _stack: auto.Stack | None = None
 
     @classmethod
     def of(cls, stack: str, work_dir: Path, secrets_provider: str | None) -> PulumiJournal:
-        """Return the journal beside a stack of the project in `work_dir`; it is made where there is none yet.
+        """Return the journal beside a stack of the project in `work_dir`.
 
         Args:
             stack: the stack's name.
             work_dir: the folder with the program's Pulumi.yaml.
-            secrets_provider: how the backend encrypts the stack's secrets; the journal has none, but a stack takes one.
+            secrets_provider: how the backend encrypts the stack's secrets.
 
         Raises:
-            RolloutError: there is no engine or no project, or the backend refuses.
+            RolloutError: there is no engine or no project.
         """
         program = workspace_of(work_dir).project_settings()
-        project = f"{program.name}-rollout"
         settings = auto.ProjectSettings(
-            name=project,
+            name=f"{program.name}-rollout",
             runtime="python",
             description=f"Journals of the rollouts of {program.name}; it declares nothing",
             backend=program.backend,
         )
         folder = tempfile.TemporaryDirectory(prefix="rollout-journal-")
-        try:
-            return cls(
-                auto.create_or_select_stack(
-                    stack_name=stack,
-                    project_name=project,
-                    program=lambda: None,
-                    opts=auto.LocalWorkspaceOptions(
-                        work_dir=folder.name, project_settings=settings, secrets_provider=secrets_provider
-                    ),
-                ),
-                folder,
-            )
-        except auto.CommandError as error:
-            raise RolloutError(f"the journal cannot be opened: {gist(error)}") from error
+        return cls(stack, settings, secrets_provider, folder)
 
     def read(self) -> Record | None:
         """Return the record; None before the first rollout. See `ports`."""
         try:
-            deployment = self.stack.export_stack().deployment or {}
+            stack = self._opened(auto.select_stack)
+        except auto.StackNotFoundError:
+            return None
+        try:
+            deployment = stack.export_stack().deployment or {}
         except auto.CommandError as error:
             raise JournalFailed(f"the journal cannot be read: {gist(error)}") from error
         for resource in cast("list[dict[str, Any]]", deployment.get("resources") or []):
             written = cast("dict[str, object]", resource.get("outputs") or {}).get(OUTPUT)
             if isinstance(written, str):
-                return Record.model_validate_json(written)
+                return self._record(written)
         return None
 
     def change(self, change: Callable[[Record | None], Record]) -> Record:
         """Replace the record by what `change` makes of it, within the backend's lock. See `ports`."""
+        stack = self._opened(auto.create_or_select_stack)
         done: list[Record] = []
         refused: list[Exception] = []
 
@@ -95,9 +97,46 @@ class PulumiJournal:
             pulumi.export(OUTPUT, done[-1].model_dump_json())
 
         try:
-            patiently(self.stack, lambda: self.stack.up(program=program, show_secrets=False), self.departed)
+            patiently(stack, lambda: stack.up(program=program, show_secrets=False), self.last_driver)
         except auto.CommandError as error:
             if refused:
                 raise refused[-1] from None
             raise JournalFailed(f"the journal cannot be written: {gist(error)}") from error
         return done[-1]
+
+    def _opened(self, way: Callable[..., auto.Stack]) -> auto.Stack:
+        """The stack, found or made by a function of the Automation API.
+
+        Raises:
+            auto.StackNotFoundError: there is none, and it was not to be made.
+            JournalFailed: the backend refuses.
+        """
+        if self._stack is None:
+            try:
+                self._stack = way(
+                    stack_name=self.name,
+                    project_name=self.settings.name,
+                    program=lambda: None,
+                    opts=auto.LocalWorkspaceOptions(
+                        work_dir=self.folder.name,
+                        project_settings=self.settings,
+                        secrets_provider=self.secrets_provider,
+                    ),
+                )
+            except auto.StackNotFoundError:
+                raise
+            except auto.CommandError as error:
+                raise JournalFailed(f"the journal cannot be opened: {gist(error)}") from error
+        return self._stack
+
+    def _record(self, written: str) -> Record:
+        try:
+            return Record.model_validate_json(written)
+        except ValidationError as error:
+            fault = error.errors(include_url=False)[0]
+            where = ".".join(map(str, fault["loc"])) or "all of it"
+            raise JournalFailed(
+                f"the journal of '{self.name}' cannot be understood, at {where}: {fault['msg']}. Another version of this tool "
+                "wrote it: use that one until the rollout has ended, then remove the journal, with "
+                f"pulumi stack rm --force --stack organization/{self.settings.name}/{self.name}"
+            ) from error

@@ -86,17 +86,17 @@ class PrometheusObserver:
     prometheus: Prometheus
     cluster: Cluster
 
-    def evaluate(self, new: Slot) -> Evaluation:
+    def evaluate(self, new: Slot, weight: int) -> Evaluation:
         """Return what the gates say of the new slot now. See `ports`."""
         try:
-            sample = self._sample(new)
+            sample = self._sample(new, weight)
         except ConnectionError as error:
             return Evaluation(unreachable(str(error)))
         except UpdateFailed as error:
             return Evaluation(unreachable(f"not asked, since {error}"))
         return Evaluation(judge(sample), sample)
 
-    def _sample(self, new: Slot) -> Sample:
+    def _sample(self, new: Slot, weight: int) -> Sample:
         replicas = self.cluster.replicas(new)
         if not replicas:
             raise UpdateFailed(f"{new} runs no service")
@@ -113,6 +113,7 @@ class PrometheusObserver:
 
         unscraped = self.prometheus.series(UNSCRAPED.format(namespace=new.namespace))
         return Sample(
+            weight=weight,
             services=tuple(
                 ServiceSample(
                     service=service,

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from html import escape
 from itertools import pairwise
-from math import ceil
+from math import ceil, floor, log10
 from textwrap import shorten
 from typing import Final
 
 from operations.metrics import ERROR_RATE, LATENCY_P99, KeyMetric
+from operations.rollout.actions import Finish
 from operations.rollout.gate import Result, Verdict
-from operations.rollout.state import MACHINE, Direction, Entry, Stage
+from operations.rollout.machine import next_action
+from operations.rollout.state import MACHINE, Direction, Entry, Stage, State
 from operations.slots import WHOLE, Slot
-from rollout.record import Point, Record
+from rollout.record import LEASE_IN_UPDATE, Point, Record
 
 WIDTH: Final = 960
 LEFT: Final = 64
@@ -24,73 +26,134 @@ TOP: Final = 64
 PANEL: Final = 130
 GAP: Final = 34
 LINE: Final = 18
+BREAK: Final = 96
+"""Of a time that is left out."""
+LEAST_STRETCH: Final = 150
+"""Of a time that is drawn, however short: its decisions are to be told apart."""
+NUMBER: Final = 17
+"""From the number of a decision to the next."""
+
+TICK_ROOM: Final = 80
+TICKS: Final = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (
+        1,
+        2,
+        5,
+        10,
+        15,
+        30,
+        *(60 * n for n in (1, 2, 5, 10, 15, 30, 60, 120, 180, 360, 720, 1440)),
+    )
+)
+"""Between two times on the axis."""
 
 SHADES: Final = {Slot.BLUE: "#1f6fc4", Slot.GREEN: "#2e9a4b"}
 INK: Final = "#24292f"
 FAINT: Final = "#d0d7de"
-WARNING: Final = "#d4a72c"
+WARNING: Final = "#9a6700"
 CRITICAL: Final = "#cf222e"
 
 NOTHING_WRONG: Final = Verdict(result=Result.PASS).text
 
 
 @dataclass(frozen=True)
+class _Stretch:
+    """A time that is drawn to scale, from one x to another."""
+
+    begin: datetime
+    end: datetime
+    left: float
+    right: float
+
+    def x(self, at: datetime) -> float:
+        return self.left + (self.right - self.left) * ((at - self.begin) / (self.end - self.begin))
+
+
+@dataclass(frozen=True)
+class _Times:
+    """Where times lie: stretches to scale, and between two of them a break for the time in which nobody drove."""
+
+    stretches: tuple[_Stretch, ...]
+
+    @classmethod
+    def of(cls, known: Sequence[datetime]) -> _Times:
+        """Return the axis on which these times, in order, can be read."""
+        spans: list[tuple[datetime, datetime]] = []
+        begin = known[0]
+        for before, at in pairwise(known):
+            if at - before > LEASE_IN_UPDATE:
+                spans.append((begin, before))
+                begin = at
+        spans.append((begin, known[-1]))
+        spans = [(begin, max(end, begin + timedelta(seconds=1))) for begin, end in spans]
+        inner = WIDTH - LEFT - RIGHT
+        gap = min(BREAK, inner / 2 / len(spans))
+        room = inner - gap * (len(spans) - 1)
+        least = min(LEAST_STRETCH, room / len(spans))
+        whole = sum((end - begin for begin, end in spans), timedelta())
+        stretches: list[_Stretch] = []
+        left = float(LEFT)
+        for begin, end in spans:
+            right = left + least + (room - least * len(spans)) * ((end - begin) / whole)
+            stretches.append(_Stretch(begin, end, left, right))
+            left = right + gap
+        return cls(tuple(stretches))
+
+    def x(self, at: datetime) -> float:
+        stretch = next((stretch for stretch in self.stretches if at <= stretch.end), self.stretches[-1])
+        return stretch.x(min(max(at, stretch.begin), stretch.end))
+
+    def broken(self, before: datetime, at: datetime) -> bool:
+        return any(before <= left.end and at >= right.begin for left, right in pairwise(self.stretches))
+
+
+@dataclass(frozen=True)
 class _Axes:
     """Where a time and a value lie in a panel."""
 
-    begin: datetime
-    span: timedelta
+    times: _Times
     top: float
     most: float
 
     def x(self, at: datetime) -> float:
-        return LEFT + (WIDTH - LEFT - RIGHT) * min(max((at - self.begin) / self.span, 0), 1)
+        return self.times.x(at)
 
     def y(self, value: float) -> float:
         return self.top + PANEL * (1 - min(value / self.most, 1))
 
 
 def draw(record: Record, title: str) -> str:
-    """Return the picture of a rollout as an SVG document."""
+    """Return the picture of a rollout as an SVG document; times are in UTC."""
     state, points = record.state, record.points
     decisions = _decisions(state.history)
-    begin = state.history[0].at
-    end = max([begin + timedelta(seconds=1), state.history[-1].at, *(point.at for point in points)])
-    panels = (
-        _panel(0, begin, end, WHOLE, "Weight", lambda value: f"{value:g} %"),
-        *(
-            _panel(
-                place,
-                begin,
-                end,
-                _most(metric, points, values),
-                metric.title,
-                lambda v, m=metric: m.display(float(f"{v:.2g}")),
-            )
-            for place, (metric, values) in enumerate(_METRICS, start=1)
-        ),
-    )
+    known = sorted({*(entry.at for entry in state.history), *(point.at for point in points)})
+    times = _Times.of(known)
     new, old = state.plan.slot, state.plan.slot.other
-    body: list[str] = []
-    for axes, caption, shown in panels:
-        body += _frame(axes, caption, shown)
-    body += _steps(panels[0][0], state.history, new, end)
-    for (axes, _, _), (metric, values) in zip(panels[1:], _METRICS, strict=True):
+    weights = _Axes(times, TOP + 12, WHOLE)
+    body = [*_frame(weights, "Weight", (0, WHOLE / 2, WHOLE), lambda value: f"{value:g} %")]
+    body += _steps(weights, state.history, new, known[-1])
+    bottom = weights.top + PANEL
+    for metric, values in _METRICS:
+        axes = _Axes(times, bottom + GAP, _most(metric, points, values))
+        bottom = axes.top + PANEL
+        body += _frame(
+            axes, metric.title, _nice(axes.most), lambda v, m=metric: m.display(float(f"{v:.3g}")), metric
+        )
         body += _thresholds(axes, metric)
         for slot, value in ((old, values[1]), (new, values[0])):
             body += _curve(axes, [(point.at, value(point)) for point in points], SHADES[slot])
-    bottom = panels[-1][0].top + PANEL
-    body += _times(panels[-1][0], begin, end)
-    body += _marks(panels[0][0], decisions, bottom)
-    legend_top = bottom + 52
-    body += _legend(decisions, begin, legend_top)
-    height = ceil(legend_top + LINE * len(decisions) + 12)
+    body += _breaks(times, weights.top, bottom)
+    body += _ticks(times, bottom)
+    body += _marks(times, decisions, weights.top, bottom)
+    legend_top = bottom + 60
+    body += _legend(decisions, legend_top)
+    height = ceil(legend_top + LINE * (len(decisions) + 1) + 12)
     head = [
         f'<text x="{LEFT}" y="26" font-size="17" font-weight="600">{escape(title)}</text>',
+        f'<text x="{WIDTH - RIGHT}" y="26" text-anchor="end">{escape(_when(state, known))}</text>',
         _key(new, f"{state.plan.version} in {new} (new)", LEFT),
         _key(old, f"{state.plan.replaces} in {old} (old)", LEFT + 240),
-        f'<text x="{LEFT + 480}" y="48" fill="{WARNING}">- - warning</text>',
-        f'<text x="{LEFT + 580}" y="48" fill="{CRITICAL}">- - critical</text>',
     ]
     return "\n".join(
         [
@@ -103,6 +166,15 @@ def draw(record: Record, title: str) -> str:
             "</svg>\n",
         ]
     )
+
+
+def _when(state: State, known: Sequence[datetime]) -> str:
+    """How it ended, if it did, and from when to when this was."""
+    action = next_action(state)
+    ended = f"{action.report.outcome}, " if isinstance(action, Finish) else ""
+    begin, end = known[0].astimezone(UTC), known[-1].astimezone(UTC)
+    until = f"{end:%H:%M}" if begin.date() == end.date() else f"{end:%Y-%m-%d %H:%M}"
+    return f"{ended}{begin:%Y-%m-%d %H:%M} to {until} UTC"
 
 
 _Value = Callable[[Point], float | None]
@@ -118,25 +190,46 @@ def _most(metric: KeyMetric, points: Sequence[Point], values: tuple[_Value, _Val
     return max([metric.critical, *seen]) * 1.15
 
 
-def _panel(
-    place: int, begin: datetime, end: datetime, most: float, caption: str, shown: Callable[[float], str]
-) -> tuple[_Axes, str, Callable[[float], str]]:
-    return _Axes(begin, end - begin, TOP + 12 + place * (PANEL + GAP), most), caption, shown
+def _nice(most: float) -> tuple[float, ...]:
+    """Round values from zero to the top of a panel, three to seven of them."""
+    rough = most / 3
+    size = 10.0 ** floor(log10(rough))
+    step = max(factor * size for factor in (1, 2, 5) if factor * size <= rough)
+    return tuple(step * place for place in range(floor(most / step) + 1))
 
 
-def _frame(axes: _Axes, caption: str, shown: Callable[[float], str]) -> Iterator[str]:
-    yield f'<text x="{LEFT}" y="{axes.top - 7:g}" font-weight="600">{escape(caption)}</text>'
-    for part in (0, 0.5, 1):
-        y = axes.y(axes.most * part)
+def _frame(
+    axes: _Axes,
+    caption: str,
+    values: Sequence[float],
+    shown: Callable[[float], str],
+    metric: KeyMetric | None = None,
+) -> Iterator[str]:
+    limits = (
+        ""
+        if metric is None
+        else "".join(
+            f'<tspan dx="14" font-weight="400" fill="{shade}">- - {level} above {escape(metric.display(value))}</tspan>'
+            for level, value, shade in (
+                ("warning", metric.warning, WARNING),
+                ("critical", metric.critical, CRITICAL),
+            )
+        )
+    )
+    yield f'<text x="{LEFT}" y="{axes.top - 7:g}" font-weight="600">{escape(caption)}{limits}</text>'
+    for value in values:
+        y = axes.y(value)
         yield f'<line x1="{LEFT}" y1="{y:.1f}" x2="{WIDTH - RIGHT}" y2="{y:.1f}" stroke="{FAINT}"/>'
-        label = escape(shown(axes.most * part))
-        yield f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" font-size="11">{label}</text>'
+        yield (
+            f'<text x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end" font-size="11">{escape(shown(value))}</text>'
+        )
 
 
 def _steps(axes: _Axes, history: Sequence[Entry], new: Slot, end: datetime) -> Iterator[str]:
     """The shares of both slots, which change where the weights were verified."""
     known = [(history[0].at, 0), *((e.at, e.weight) for e in history if e.stage in {Stage.BAKE, Stage.DRAIN})]
-    for slot in (new.other, new):
+    # Where both have the same share, the one below is seen beside the other.
+    for slot, width in ((new.other, 4), (new, 2)):
         path = ""
         for at, weight in known:
             share = weight if slot is new else WHOLE - weight
@@ -146,13 +239,17 @@ def _steps(axes: _Axes, history: Sequence[Entry], new: Slot, end: datetime) -> I
                 else f"H{axes.x(at):.1f}V{axes.y(share):.1f}"
             )
         path += f"H{axes.x(end):.1f}"
-        yield f'<path d="{path}" fill="none" stroke="{SHADES[slot]}" stroke-width="2"/>'
+        yield f'<path d="{path}" fill="none" stroke="{SHADES[slot]}" stroke-width="{width}"/>'
 
 
 def _curve(axes: _Axes, values: Sequence[tuple[datetime, float | None]], shade: str) -> Iterator[str]:
     """A line through what was measured, broken where nothing was."""
     path, pen = "", "M"
+    before: datetime | None = None
     for at, value in values:
+        if before is not None and axes.times.broken(before, at):
+            pen = "M"
+        before = at
         if value is None:
             pen = "M"
         else:
@@ -171,12 +268,43 @@ def _thresholds(axes: _Axes, metric: KeyMetric) -> Iterator[str]:
         )
 
 
-def _times(axes: _Axes, begin: datetime, end: datetime) -> Iterator[str]:
-    y = axes.top + PANEL + 18
-    for part in range(5):
-        at = begin + (end - begin) * part / 4
-        anchor = {0: "start", 4: "end"}.get(part, "middle")
-        yield f'<text x="{axes.x(at):.1f}" y="{y:g}" text-anchor="{anchor}" font-size="11">{at:%H:%M:%S}</text>'
+def _ticks(times: _Times, bottom: float) -> Iterator[str]:
+    """Round times, as many as there is room for; the begin of a stretch that has none."""
+    for stretch in times.stretches:
+        pixels = (stretch.right - stretch.left) / (stretch.end - stretch.begin).total_seconds()
+        step = next((step for step in TICKS if step.total_seconds() * pixels >= TICK_ROOM), TICKS[-1])
+        midnight = stretch.begin.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        at = midnight + step * ceil((stretch.begin - midnight) / step)
+        round_times: list[datetime] = []
+        while at <= stretch.end:
+            round_times.append(at)
+            at += step
+        form = "%H:%M" if step >= timedelta(minutes=1) and round_times else "%H:%M:%S"
+        for at in round_times or [stretch.begin.astimezone(UTC)]:
+            x = stretch.x(at)
+            yield f'<line x1="{x:.1f}" y1="{bottom:g}" x2="{x:.1f}" y2="{bottom + 5:g}" stroke="{INK}"/>'
+            yield f'<text x="{x:.1f}" y="{bottom + 18:g}" text-anchor="middle" font-size="11">{at:{form}}</text>'
+
+
+def _breaks(times: _Times, top: float, bottom: float) -> Iterator[str]:
+    """The marks of the time that is left out, and how long it was."""
+    for before, after in pairwise(times.stretches):
+        left, middle = before.right + 4, (before.right + after.left) / 2
+        yield (
+            f'<rect x="{left:.1f}" y="{top - 2:g}" width="{after.left - 4 - left:.1f}" height="{bottom - top + 4:g}" '
+            f'fill="#ffffff"/>'
+        )
+        for x in (left, after.left - 4):
+            yield (
+                f'<path d="M{x - 4:.1f},{bottom + 6:g}L{x + 4:.1f},{bottom - 6:g}M{x - 4:.1f},{top + 6:g}'
+                f'L{x + 4:.1f},{top - 6:g}" stroke="{INK}"/>'
+            )
+        minutes = round((after.begin - before.end).total_seconds() / 60)
+        hours = f"{minutes // 60} h " if minutes >= 60 else ""
+        for line, text in ((0, f"{hours}{minutes % 60} min"), (14, "nobody drove")):
+            yield (
+                f'<text x="{middle:.1f}" y="{(top + bottom) / 2 + line:g}" text-anchor="middle" font-size="11">{text}</text>'
+            )
 
 
 def _decisions(history: Sequence[Entry]) -> list[Entry]:
@@ -191,33 +319,41 @@ def _decisions(history: Sequence[Entry]) -> list[Entry]:
     return kept
 
 
-def _marks(axes: _Axes, decisions: Sequence[Entry], bottom: float) -> Iterator[str]:
-    taken = 0.0
-    for number, entry in enumerate(decisions, start=1):
-        x = axes.x(entry.at)
-        # Decisions close to one another would hide each other's numbers.
-        label = max(x, taken + 17)
-        taken = label
+def _marks(times: _Times, decisions: Sequence[Entry], top: float, bottom: float) -> Iterator[str]:
+    lines = [times.x(entry.at) for entry in decisions]
+    for number, (entry, x, label) in enumerate(zip(decisions, lines, _apart(lines), strict=True), start=1):
         shade = CRITICAL if entry.direction is Direction.BACK else INK
         yield (
-            f'<line x1="{x:.1f}" y1="{axes.top:g}" x2="{x:.1f}" y2="{bottom:g}" stroke="{shade}" '
-            f'stroke-opacity="0.45" stroke-dasharray="2 3"/>'
+            f'<path d="M{x:.1f},{top:g}V{bottom:g}" stroke="{shade}" stroke-opacity="0.45" stroke-dasharray="2 3"/>'
         )
-        yield f'<circle cx="{label:.1f}" cy="{bottom + 32:g}" r="8" fill="{shade}"/>'
+        yield f'<path d="M{x:.1f},{bottom + 22:g}L{label:.1f},{bottom + 32:g}" stroke="{shade}"/>'
+        yield f'<circle cx="{label:.1f}" cy="{bottom + 38:g}" r="8" fill="{shade}"/>'
         yield (
-            f'<text x="{label:.1f}" y="{bottom + 36:g}" text-anchor="middle" font-size="10" '
+            f'<text x="{label:.1f}" y="{bottom + 42:g}" text-anchor="middle" font-size="10" '
             f'fill="#ffffff">{number}</text>'
         )
 
 
-def _legend(decisions: Sequence[Entry], begin: datetime, top: float) -> Iterator[str]:
+def _apart(places: Sequence[float]) -> list[float]:
+    """Places for numbers that would hide each other, in the same order and none beyond the right edge."""
+    apart: list[float] = []
+    for place in places:
+        apart.append(max(place, apart[-1] + NUMBER) if apart else place)
+    most = float(WIDTH - RIGHT)
+    for index in reversed(range(len(apart))):
+        apart[index] = min(apart[index], most)
+        most = apart[index] - NUMBER
+    return apart
+
+
+def _legend(decisions: Sequence[Entry], top: float) -> Iterator[str]:
+    yield f'<text x="{LEFT}" y="{top + LINE - 4:g}" font-weight="600">Decisions, in UTC</text>'
     for number, entry in enumerate(decisions, start=1):
-        y = top + LINE * number - 4
-        after = str(entry.at - begin).split(".", maxsplit=1)[0]
-        what = shorten(f"{entry.stage} at {entry.weight} %: {entry.why}", 118, placeholder=" …")
+        y = top + LINE * (number + 1) - 4
+        what = shorten(f"{entry.stage} at {entry.weight} %: {entry.why}", 110, placeholder=" …")
         yield (
-            f'<text x="{LEFT}" y="{y:g}"><tspan font-weight="600">{number}</tspan>  +{after}  '
-            f"{escape(entry.who)}  {escape(what)}</text>"
+            f'<text x="{LEFT}" y="{y:g}"><tspan font-weight="600">{number}</tspan>  '
+            f"{entry.at.astimezone(UTC):%Y-%m-%d %H:%M:%S}  {escape(entry.who)}  {escape(what)}</text>"
         )
 
 

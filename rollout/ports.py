@@ -47,6 +47,14 @@ class Infrastructure(Protocol):
         """
         ...
 
+    def recorded_weights(self) -> Weights:
+        """Return the weights in the stack's state, the same in every listener rule. Nothing is locked, and no provider asked.
+
+        Raises:
+            UpdateFailed: they cannot be read, or the rules differ, as they do while an update moves them.
+        """
+        ...
+
     def ailment(self, slot: Slot) -> str | None:
         """Return why a slot is not healthy: replicas that are not available, targets that are not healthy; else None."""
         ...
@@ -55,8 +63,13 @@ class Infrastructure(Protocol):
 class Observer(Protocol):
     """Prometheus, and the cluster's replicas (`rollout.observer`)."""
 
-    def evaluate(self, new: Slot) -> Evaluation:
-        """Return what the gates say of the new slot now: inconclusive where nothing answers. It raises nothing."""
+    def evaluate(self, new: Slot, weight: int) -> Evaluation:
+        """Return what the gates say of the new slot now: inconclusive where nothing answers. It raises nothing.
+
+        Args:
+            new: the slot.
+            weight: the share of requests that it should receive, in percent.
+        """
         ...
 
 

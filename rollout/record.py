@@ -34,6 +34,8 @@ class Lease(Model):
     """One of its own for each driver."""
     who: str
     host: str
+    boot: str | None = None
+    """Of the host, one of its own each time that it starts, where it has such: two machines may have one name."""
     pid: int
     renewed: AwareDatetime
     expires: AwareDatetime

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import io
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Self, cast
 
 from pydantic import ValidationError
 from ruamel.yaml import YAML
@@ -26,12 +28,41 @@ RELEASE: Final = "quikapp:release"
 ENVIRONMENT: Final = "quikapp:environment"
 ENCRYPTION: Final = "secretsprovider"
 
+NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
+"""Of a stack. Source: https://www.pulumi.com/docs/iac/concepts/stacks/"""
+
 
 @dataclass(frozen=True)
 class StackFile:
     """`Pulumi.<stack>.yaml` on disk."""
 
     path: Path
+
+    @classmethod
+    def of(cls, stack: str, folder: Path) -> Self:
+        """Return the file of a stack.
+
+        Raises:
+            RolloutError: no stack can have that name.
+        """
+        if not NAME.fullmatch(stack):
+            raise RolloutError(
+                f"--stack = {json.dumps(stack, ensure_ascii=False)}: allowed is the name of a stack: letters, digits, hyphens, underscores and periods"
+            )
+        return cls(folder / f"Pulumi.{stack}.yaml")
+
+    def text(self) -> str:
+        """Return the file as it is.
+
+        Raises:
+            RolloutError: it cannot be read.
+        """
+        try:
+            return self.path.read_text()
+        except FileNotFoundError as error:
+            raise RolloutError(self._missing()) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise RolloutError(f"{self.path} cannot be read: {error}") from error
 
     def release(self) -> Release:
         """Return the release that the file states.
@@ -40,7 +71,7 @@ class StackFile:
             RolloutError: it states none, or one that is refused.
         """
         try:
-            return Release.model_validate_json(json.dumps(self._group(RELEASE)), by_alias=True, by_name=False)
+            return Release.model_validate_json(self._group(RELEASE), by_alias=True, by_name=False)
         except (KeyError, ValidationError) as error:
             raise RolloutError(f"{self.path.name}: {RELEASE} is missing or wrong: {_first(error)}") from error
 
@@ -102,9 +133,7 @@ class StackFile:
 
     def _environment(self) -> Environment:
         try:
-            return Environment.model_validate_json(
-                json.dumps(self._group(ENVIRONMENT)), by_alias=True, by_name=False
-            )
+            return Environment.model_validate_json(self._group(ENVIRONMENT), by_alias=True, by_name=False)
         except (KeyError, ValidationError) as error:
             raise RolloutError(
                 f"{self.path.name}: {ENVIRONMENT} is missing or wrong: {_first(error)}"
@@ -112,11 +141,7 @@ class StackFile:
 
     def _read(self) -> CommentedMap:
         try:
-            document = cast("object", _yaml().load(self.path.read_text()))  # pyright: ignore[reportUnknownMemberType]
-        except FileNotFoundError as error:
-            raise RolloutError(
-                f"no {self.path.name} in {self.path.parent}: name the folder of the stack files with --work-dir"
-            ) from error
+            document = cast("object", _yaml().load(self.text()))  # pyright: ignore[reportUnknownMemberType]
         except YAMLError as error:
             raise RolloutError(f"{self.path.name} is no YAML: {' '.join(str(error).split())}") from error
         if not isinstance(document, CommentedMap):
@@ -124,10 +149,31 @@ class StackFile:
         return document
 
     def _config(self, document: CommentedMap) -> CommentedMap:
-        return cast("CommentedMap", _plain(document).get("config") or CommentedMap())
+        config = _plain(document).get("config")
+        if config is None:
+            return CommentedMap()
+        if not isinstance(config, CommentedMap):
+            raise RolloutError(
+                f"{self.path.name}: config = {json.dumps(config, default=str)}: allowed is a mapping from keys to values"
+            )
+        return config
 
-    def _group(self, key: str) -> object:
-        return _plain(self._config(self._read()))[key]
+    def _missing(self) -> str:
+        """What to say where there is no such file: which there are, and the one that was meant, if any is like it."""
+        stack = self.path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+        others = sorted(
+            path.name.removeprefix("Pulumi.").removesuffix(".yaml")
+            for path in self.path.parent.glob("Pulumi.*.yaml")
+        )
+        if not others:
+            return f"no stack '{stack}', nor any other, in {self.path.parent}: name the folder of the stack files with --work-dir"
+        meant = difflib.get_close_matches(stack, others, n=1)
+        guess = f"did you mean {meant[0]}? " if meant else ""
+        return f"no stack '{stack}': {guess}The stacks in {self.path.parent} are {', '.join(others)}; --work-dir names another folder"
+
+    def _group(self, key: str) -> str:
+        """One key of the configuration, as JSON. What YAML knows and JSON does not, such as a date, becomes text."""
+        return json.dumps(_plain(self._config(self._read()))[key], default=str)
 
 
 def _yaml() -> YAML:

@@ -72,7 +72,7 @@ class View:
         if changed and not self.live:
             result = evaluation.verdict.result
             self._print(
-                f"{at:%H:%M:%S}  gates: [{COLORS[result]}]{result}[/] {escape(evaluation.verdict.text)}"
+                f"{time_of(at)}  gates: [{COLORS[result]}]{result}[/] {escape(evaluation.verdict.text)}"
             )
 
     def says(self, line: str) -> None:
@@ -149,7 +149,12 @@ def metrics_table(state: State, evaluation: Evaluation) -> Table:
 def line_of(entry: Entry) -> str:
     """Return a decision as a line."""
     color = "red" if entry.direction is Direction.BACK else "cyan"
-    return f"{entry.at:%H:%M:%S}  [{color}]{entry.stage:8}[/] {entry.weight:3} %  {escape(entry.who)}: {escape(entry.why)}"
+    return f"{time_of(entry.at)}  [{color}]{entry.stage:8}[/] {entry.weight:3} %  {escape(entry.who)}: {escape(entry.why)}"
+
+
+def time_of(at: datetime) -> str:
+    """Return a time as a change ticket needs it, with its date and zone."""
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _value(name: str, measured: Measured) -> str:

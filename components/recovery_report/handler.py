@@ -4,9 +4,12 @@ It stands alone. AWS's Python runtime brings boto3, and this file is all that is
 event, so it knows no environment:
 
     {"environment": "live",
-     "vaults": [{"data": "database", "region": "eu-west-1", "name": "quikapp-live-database"}, …],
-     "restoreTests": [{"data": "database", "region": "eu-central-1", "arn": "arn:aws:backup:…"}, …],
+     "vaults": [{"data": "database", "region": "eu-west-1", "name": "quikapp-live-database", "sources": ["arn:aws:rds:…"]}, …],
+     "restoreTests": [{"arn": "arn:aws:backup:…", "vault": {"data": "database", …}}, …],
      "copies": [{"data": "files", "region": "eu-central-1", "arn": "arn:aws:datasync:…"}, …]}
+
+Every vault names its sources: the ARN of each cluster or bucket that has recovery points in it. A figure is that of the source
+that is worst off, so one that does well hides none that fails.
 
 What never happened has no figure. An alert on the absence says so, where a made-up number would hide it.
 """
@@ -32,10 +35,19 @@ class Vault(TypedDict):
     data: str
     region: str
     name: str
+    sources: Sequence[str]
+    """ARNs of all that has recovery points here: what is backed up to this vault, and what is copied to it."""
 
 
-class Watched(TypedDict):
-    """A restore testing plan of AWS Backup, or a task of DataSync."""
+class RestoreTest(TypedDict):
+    """A restore testing plan of AWS Backup, in the region of the vault from which it restores every source."""
+
+    arn: str
+    vault: Vault
+
+
+class Copy(TypedDict):
+    """A task of DataSync."""
 
     data: str
     region: str
@@ -47,8 +59,8 @@ class Event(TypedDict):
 
     environment: str
     vaults: Sequence[Vault]
-    restoreTests: Sequence[Watched]
-    copies: Sequence[Watched]
+    restoreTests: Sequence[RestoreTest]
+    copies: Sequence[Copy]
 
 
 class Paginator(Protocol):
@@ -119,47 +131,70 @@ def _readings(event: Event, clients: Clients, now: datetime) -> Iterator[Callabl
 
 
 def backup_age(data: str, vaults: Sequence[Vault], clients: Clients, now: datetime) -> Iterator[Figure]:
-    """Age of the newest recovery point in the vault that is furthest behind.
+    """Age of the newest recovery point of the source that is furthest behind, in the vault in which it is.
 
-    So a copy that no longer arrives in the other region shows, and a vault that is empty leaves no figure at all.
+    So a copy that no longer arrives in the other region shows, even if the vault there is filled by another source as well. A
+    source without any recovery point in a vault leaves no figure at all.
+    A copy has the creation date of what it is a copy of, and names the same resource.
+    Sources: https://docs.aws.amazon.com/aws-backup/latest/devguide/recov-point-create-a-copy.html,
+    https://docs.aws.amazon.com/aws-backup/latest/devguide/API_RecoveryPointByBackupVault.html
     """
-    newest = [_newest_recovery_point(vault, clients) for vault in vaults]
-    known = [point for point in newest if point is not None]
+    newest = [made for vault in vaults for made in _newest_recovery_points(vault, clients)]
+    known = [made for made in newest if made is not None]
     if known and len(known) == len(newest):
         yield "BackupAge", data, now - min(known)
 
 
-def _newest_recovery_point(vault: Vault, clients: Clients) -> datetime | None:
+def _newest_recovery_points(vault: Vault, clients: Clients) -> list[datetime | None]:
+    """When the newest of each source was made; None for a source that has none."""
+    complete = [point for point in _recovery_points(vault, clients) if point["Status"] == "COMPLETED"]
+    return [
+        max((point["CreationDate"] for point in complete if point.get("ResourceArn") == source), default=None)
+        for source in vault["sources"]
+    ]
+
+
+def _recovery_points(vault: Vault, clients: Clients) -> Iterator[Mapping[str, Any]]:
     pages = clients("backup", vault["region"]).get_paginator("list_recovery_points_by_backup_vault")
-    return max(
-        (
-            point["CreationDate"]
-            for page in pages.paginate(BackupVaultName=vault["name"])
-            for point in page["RecoveryPoints"]
-            if point["Status"] == "COMPLETED"
-        ),
-        default=None,
-    )
+    for page in pages.paginate(BackupVaultName=vault["name"]):
+        yield from page["RecoveryPoints"]
 
 
-def restore_test(test: Watched, clients: Clients, now: datetime) -> Iterator[Figure]:
-    """Time since the last successful restore test ended, and how long that one took."""
-    pages = clients("backup", test["region"]).get_paginator("list_restore_jobs")
-    last = max(
-        (
-            job
-            for page in pages.paginate(ByRestoreTestingPlanArn=test["arn"], ByStatus="COMPLETED")
-            for job in page["RestoreJobs"]
-        ),
-        key=lambda job: job["CompletionDate"],
-        default=None,
-    )
-    if last is not None:
-        yield "RestoreAge", test["data"], now - last["CompletionDate"]
-        yield "RestoreDuration", test["data"], last["CompletionDate"] - last["CreationDate"]
+def restore_test(test: RestoreTest, clients: Clients, now: datetime) -> Iterator[Figure]:
+    """Time since the last successful restore of the source whose last success is the oldest, and how long the slowest took.
+
+    A source that was never restored leaves no figure at all. Whose recovery point a job has restored, the vault tells: of a job
+    itself, older versions of boto3 do not read it (`SourceResourceArn`).
+    """
+    vault = test["vault"]
+    source_of = {
+        point["RecoveryPointArn"]: point.get("ResourceArn") for point in _recovery_points(vault, clients)
+    }
+    pages = clients("backup", vault["region"]).get_paginator("list_restore_jobs")
+    jobs = [
+        job
+        for page in pages.paginate(ByRestoreTestingPlanArn=test["arn"], ByStatus="COMPLETED")
+        for job in page["RestoreJobs"]
+    ]
+    last = [
+        max(
+            (job for job in jobs if source_of.get(job["RecoveryPointArn"]) == source),
+            key=lambda job: job["CompletionDate"],
+            default=None,
+        )
+        for source in vault["sources"]
+    ]
+    known = [job for job in last if job is not None]
+    if known and len(known) == len(last):
+        yield "RestoreAge", vault["data"], now - min(job["CompletionDate"] for job in known)
+        yield (
+            "RestoreDuration",
+            vault["data"],
+            max(job["CompletionDate"] - job["CreationDate"] for job in known),
+        )
 
 
-def copy_age(copy: Watched, clients: Clients, now: datetime) -> Iterator[Figure]:
+def copy_age(copy: Copy, clients: Clients, now: datetime) -> Iterator[Figure]:
     """Time since the last successful copy began: it holds what was there then, and nothing later for sure."""
     datasync = clients("datasync", copy["region"])
     pages = datasync.get_paginator("list_task_executions").paginate(TaskArn=copy["arn"])

@@ -40,18 +40,37 @@ MEMORY_MIB: Final = 256
 
 @dataclass(frozen=True, kw_only=True)
 class WatchedVault:
-    """A vault whose newest recovery point is told."""
+    """A vault whose newest recovery points are told.
+
+    Raises:
+        ValueError: it has no source, so nothing would ever be told of it.
+    """
 
     data: Data
     region: str
     """AWS region, such as `eu-west-1`."""
     name: pulumi.Input[str]
     arn: pulumi.Input[str]
+    sources: Sequence[pulumi.Input[str]]
+    """ARNs of all that must have recovery points in it."""
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise ValueError(f"a vault of {self.data} needs at least one source")
 
 
 @dataclass(frozen=True, kw_only=True)
-class WatchedJob:
-    """A restore testing plan or a DataSync task whose last success is told."""
+class WatchedTest:
+    """A restore testing plan; told is its last success of every source of the vault."""
+
+    arn: pulumi.Input[str]
+    vault: WatchedVault
+    """The vault from which it restores."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WatchedCopy:
+    """A DataSync task whose last success is told."""
 
     data: Data
     region: str
@@ -74,9 +93,9 @@ class RecoveryReportArgs:
     region: str
     """AWS region in which the figures are published, such as `eu-west-1`."""
     vaults: Sequence[WatchedVault]
-    """All vaults of a kind of data count as one: the one furthest behind is told."""
-    restore_tests: Sequence[WatchedJob] = ()
-    copies: Sequence[WatchedJob] = ()
+    """All vaults of a kind of data count as one: the source furthest behind, in whichever of them, is told."""
+    restore_tests: Sequence[WatchedTest] = ()
+    copies: Sequence[WatchedCopy] = ()
     log_retention_days: int
     """Days that the function's log is kept; a period that CloudWatch Logs offers."""
     tags: Mapping[str, str]
@@ -164,7 +183,6 @@ class RecoveryReport(pulumi.ComponentResource):
                 source=SOURCE,
                 timeout_seconds=TIMEOUT_SECONDS,
                 memory_mib=MEMORY_MIB,
-                concurrency=1,
                 log_group=log_group.name,
                 region=args.region,
                 tags=args.tags,
@@ -213,17 +231,22 @@ class RecoveryReport(pulumi.ComponentResource):
         """What the handler gets; its form is `handler.Event`."""
         args = self._args
 
-        def jobs(watched: Sequence[WatchedJob]) -> list[dict[str, pulumi.Input[str]]]:
-            return [{"data": job.data, "region": job.region, "arn": job.arn} for job in watched]
+        def told(vault: WatchedVault) -> dict[str, object]:
+            return {
+                "data": vault.data,
+                "region": vault.region,
+                "name": vault.name,
+                "sources": list(vault.sources),
+            }
 
         event: pulumi.Output[dict[str, object]] = pulumi.Output.from_input(
             {
                 "environment": args.environment,
-                "vaults": [
-                    {"data": vault.data, "region": vault.region, "name": vault.name} for vault in args.vaults
+                "vaults": [told(vault) for vault in args.vaults],
+                "restoreTests": [{"arn": test.arn, "vault": told(test.vault)} for test in args.restore_tests],
+                "copies": [
+                    {"data": copy.data, "region": copy.region, "arn": copy.arn} for copy in args.copies
                 ],
-                "restoreTests": jobs(args.restore_tests),
-                "copies": jobs(args.copies),
             }
         )
         return event.apply(json.dumps)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -21,7 +19,8 @@ from delivery.github import GitHub
 from operations.delivery import Nothing, Refused, Resume, Start
 from operations.environments import EnvironmentName
 from operations.rollout.plan import INTERVAL
-from rollout import ending
+from rollout import command_line, ending
+from rollout.command_line import Picture, Program, Who, WorkDir, program_of, who_of
 from rollout.desk import Desk
 from rollout.errors import RolloutError
 
@@ -48,23 +47,6 @@ Version = Annotated[
 Change = Annotated[
     str, typer.Option("--change", help="The number of the change request, such as CHG0030042: in live.")
 ]
-WorkDir = Annotated[
-    Path,
-    typer.Option(
-        "--work-dir",
-        envvar="DEPLOY_WORK_DIR",
-        help="The folder with Pulumi.yaml and the stack files.",
-        file_okay=False,
-    ),
-]
-Program = Annotated[
-    Path | None,
-    typer.Option(
-        "--program",
-        envvar="DEPLOY_PROGRAM",
-        help="The program; without it, __main__.py in the current folder.",
-    ),
-]
 
 
 @app.command()
@@ -72,7 +54,7 @@ def run(
     stack: Stack,
     version: Version = "",
     change: Change = "",
-    who: Annotated[str, typer.Option("--who", help="Who asks for it; the journal keeps it.")] = "",
+    who: Who = "",
     prometheus: Annotated[
         str,
         typer.Option(
@@ -83,32 +65,16 @@ def run(
     ] = "",
     work_dir: WorkDir = Path(),
     program: Program = None,
-    picture: Annotated[
-        Path | None,
-        typer.Option(
-            "--picture", help="Where a rollout's picture goes; without it, rollout-<stack>-<version>.svg."
-        ),
-    ] = None,
-    speed: Annotated[
-        int,
-        typer.Option(
-            min=1, envvar="DEPLOY_SPEED", help="Divides bake times and limits: for rehearsals only."
-        ),
-    ] = 1,
-    interval: Annotated[
-        float,
-        typer.Option(
-            min=0.1,
-            envvar="DEPLOY_INTERVAL",
-            help="Seconds between two evaluations of the gates: for rehearsals only.",
-        ),
-    ] = INTERVAL.total_seconds(),
+    picture: Picture = None,
+    speed: Annotated[int, command_line.speed("DEPLOY_SPEED")] = 1,
+    interval: Annotated[float, command_line.interval("DEPLOY_INTERVAL")] = INTERVAL.total_seconds(),
 ) -> None:
     """Deploy. What is under way to the same version, under the same change request, is gone on with."""
     deployment = _deployment(stack, change, who, prometheus, work_dir, program)
     try:
         if version:
-            pace = Pace(speed, timedelta(seconds=interval))
+            ending.refuse_nowhere(picture)
+            pace = Pace(speed, command_line.span(interval))
             raise typer.Exit(deployment.release(ending.version_of(version), pace, picture))
         deployment.infrastructure()
     except (DeliveryError, RolloutError) as error:
@@ -157,8 +123,8 @@ def _deployment(
 ) -> Deployment:
     console = Console(highlight=False)
     return Deployment(
-        desk=Desk(stack, work_dir.resolve(), (program or Path("__main__.py")).resolve(), prometheus),
-        who=who or getpass.getuser(),
+        desk=Desk(stack, work_dir.resolve(), program_of(program), prometheus),
+        who=who_of(who),
         change=change or None,
         say=lambda line: console.print(line, markup=False, soft_wrap=True),
     )

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ from operations.monitoring import NAMESPACE, Part
 
 PORT: Final = "http"
 """The port's name in the Service."""
+
+OPENING_SECONDS: Final = 20.0
+"""The longest wait for the way to be open the first time: what begins a rollout asks once, and goes no further without an answer."""
 
 RESTART_SECONDS: Final = 1.0
 """The wait before a forwarder that ended is started again."""
@@ -55,6 +59,7 @@ def forwarded(kubeconfig: Callable[[], str], say: Callable[[str], None]) -> Gene
         keeper = _Keeper(command, say)
         keeper.start()
         try:
+            _await(port)
             yield f"http://127.0.0.1:{port}"
         finally:
             keeper.stop()
@@ -111,3 +116,14 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def _await(port: int) -> None:
+    """Wait until somebody listens on a port of this machine, for as long as it is worth."""
+    deadline = time.monotonic() + OPENING_SECONDS
+    while time.monotonic() < deadline:
+        with socket.socket() as probe:
+            probe.settimeout(RESTART_SECONDS)
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.1)

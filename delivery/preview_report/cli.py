@@ -11,13 +11,14 @@ from pydantic import ValidationError
 from rich.console import Console
 from rich.table import Table
 
-from delivery.command import FAILED, Program, WorkDir, run
+from delivery.command import run
 from delivery.errors import DeliveryError
 from delivery.github import GitHub, PullRequestComment
 from delivery.preview_report import reader
 from operations.environments import EnvironmentName
 from operations.preview.comment import MARKER, OPERATIONS, cells, markdown, warnings
 from operations.preview.digest import Digest
+from rollout.command_line import FAILED, Program, WorkDir, program_of, whole
 
 app = typer.Typer(
     name="preview-report",
@@ -46,7 +47,7 @@ def take(
     program: Program = None,
 ) -> None:
     """Preview a stack, with the guardrails, and write the digest."""
-    _write(reader.take(stack, work_dir.resolve(), (program or Path("__main__.py")).resolve()), out)
+    _write(reader.take(stack, work_dir.resolve(), program_of(program)), out)
 
 
 @app.command()
@@ -84,7 +85,10 @@ def show(
 @app.command()
 def comment(
     files: Digests,
-    pull_request: Annotated[int, typer.Option("--pull-request", min=1, help="Its number.")],
+    pull_request: Annotated[
+        int,
+        typer.Option("--pull-request", parser=whole("--pull-request"), metavar="INTEGER", help="Its number."),
+    ],
 ) -> None:
     """Write the one comment on a pull request, or rewrite it, with GITHUB_TOKEN in GITHUB_REPOSITORY."""
     text = markdown(_digests(files))

@@ -14,6 +14,8 @@ from operations.environments import EnvironmentName
 from operations.preview.digest import Digest, digest
 from rollout.engine import Engine, Plan
 from rollout.errors import UpdateFailed
+from rollout.infrastructure import PulumiInfrastructure
+from rollout.stack_file import StackFile
 
 BROKEN_OFF: Final = "the events end before the preview does"
 
@@ -21,6 +23,7 @@ BROKEN_OFF: Final = "the events end before the preview does"
 def take(stack: EnvironmentName, work_dir: Path, program: Path) -> Digest:
     """Return what an update with the files of a checkout would do. Nothing is written, and no lock taken.
 
+    While a rollout shares traffic out, the release is taken as it is in force, of which the checkout need not know.
     A preview that fails is told by the errors of the digest.
 
     Args:
@@ -31,7 +34,8 @@ def take(stack: EnvironmentName, work_dir: Path, program: Path) -> Digest:
     Raises:
         RolloutError: there is no such stack, project or program.
     """
-    return preview(Engine.of(stack, work_dir, program), stack)
+    engine = Engine.of(stack, work_dir, program)
+    return preview(engine, stack, PulumiInfrastructure(engine, StackFile.of(stack, work_dir)).text_in_force())
 
 
 def preview(engine: Engine, stack: EnvironmentName, text: str | None = None) -> Digest:

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime
 
 from operations.changes import ChangeNumber, ChangeRequest, Ledger
 from operations.model import Model
-from operations.release import Release, SlotCapacity, Standby, Version
+from operations.release import Release, SlotCapacity, Version
 from operations.rollout.plan import Plan
 from operations.slots import Slot, Weights
 
@@ -77,10 +77,12 @@ class VerifyWeights(_Action):
 
 
 class Watch(_Action):
-    """Evaluate the gates and say what they say, again and again."""
+    """Evaluate the gates and say what they say, again and again; meanwhile see that nobody else moves the weights."""
 
     kind: Literal["watch"] = "watch"
     every: timedelta
+    weights: Weights
+    """Those in force, unless somebody else has moved them."""
     until: AwareDatetime | None
     """The earliest end, should all go well from now on; None while it is paused."""
 
@@ -96,7 +98,6 @@ class ScaleDown(_Action):
 
     kind: Literal["scale-down"] = "scale-down"
     slot: Slot
-    standby: Standby
 
 
 class Finish(_Action):

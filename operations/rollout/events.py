@@ -24,7 +24,8 @@ class Done(_Answer):
 
 
 class Failed(_Answer):
-    """The action was tried and failed: an update that broke off, a slot that did not become healthy, other weights."""
+    """The action was tried and failed: an update that broke off, a slot that did not become healthy, other weights than
+    asked for, or while the gates are watched other ones than were verified."""
 
     kind: Literal["failed"] = "failed"
     reason: Text

@@ -6,34 +6,38 @@ whole is never looked at: with 5 % of the traffic, 15 % failures are 0.75 % of i
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum, unique
-from math import sqrt
+from math import exp, lgamma, log, log1p
 from typing import Annotated, Final
 
 from pydantic import Field
 
-from operations.ladder import LADDER
 from operations.metrics import ERROR_RATE, KEY_METRICS, LATENCY_P99, KeyMetric, Level
 from operations.model import Model
 from operations.services import Name
 from operations.slots import WHOLE
 
 FLOOR: Final = 100
-"""Requests to the new slot within the metrics' window below which nothing is concluded from them. Of fewer than a
-hundred, one failed request would be more than the page's critical 1 %, and the slowest alone would be the P99."""
+"""Requests within the metrics' window below which nothing is concluded from them. Of fewer than a hundred, one failed
+request would be more than the page's critical 1 %, and the slowest alone would be the P99. It holds for the whole slot,
+where the answer is inconclusive whatever failed of the few; for the two sides of a comparison, which else is not made; and
+for one quiet service beside others, whose failures count as of a hundred: if it were to hold the whole slot up, no release
+would pass where one service is seldom used, and if it were not looked at, nobody would see that it is broken."""
 
-BUSY: Final = FLOOR * (WHOLE - LADDER[0].weight) // LADDER[0].weight
-"""Requests to one service of the old slot within the window from which on the new one, with the first phase's share of
-them, reaches the floor. If it does not, its requests go astray: the service is not merely quiet."""
+ASTRAY: Final = 0.5
+"""A service that has fewer than the floor, and less than this part of what the old slot's requests and the weight lead to
+expect, is not quiet: its requests go astray. Half, since a service whose expectation is just the floor comes by chance to
+a little less every other time, and to less than half of it about once in a million times."""
 
 LEAST_DIFFERENCE: Final = 0.2
 """A difference between the slots counts from this part of the metric's warning threshold on: 40 ms, or 0.1 % of
 requests. Among many requests a smaller one may be certain, but nobody feels it."""
 
-CERTAINTY: Final = 3.0
-"""Standard errors by which the new slot's error rate exceeds the old one's before the difference is held for real (one
-in 740 by chance). A chance result holds the bake clock until the window has passed, which the limit on warnings (three
-windows) allows for: it aborts nothing.
-Source: https://www.itl.nist.gov/div898/handbook/prc/section3/prc33.htm, two proportions, one-sided."""
+CHANCE: Final = 0.001
+"""The new slot's error rate is held to be worse than the old one's where two slots that are alike would come to so many of
+the failures, or more, with less than this probability. A chance result holds the bake clock until the window has passed,
+which the limit on warnings (three windows) allows for: it aborts nothing.
+Source: https://rdrr.io/cran/rateratio.test/f/inst/doc/rateratio.test.pdf, the uniformly most powerful unbiased test of two
+Poisson rates, one-sided: given the failures of both, those of one are binomial."""
 
 SLOWER: Final = 1.5
 """Times the old slot's P99 that the new one's must exceed. Within a histogram's bucket the P99 is interpolated, so that a
@@ -60,10 +64,11 @@ class Result(StrEnum):
 
 
 class Measured(Model):
-    """One service in one slot over the metrics' window."""
+    """One service in one slot, as Prometheus has it: each value looks back on its metric's window from the evaluation."""
 
     requests: Annotated[float, Field(ge=0)]
-    """How many it received; 0 where there is no such series."""
+    """How many it received within the error rate's window; 0 where there is no such series. Prometheus extrapolates to the
+    window's edges, so it need not be whole."""
     values: Mapping[str, float | None]
     """By the key metric's name, in its unit. None or missing: there is no data, nor a number where Prometheus says NaN."""
 
@@ -74,7 +79,7 @@ class Measured(Model):
 
 
 class ServiceSample(Model):
-    """One service in both slots, at one evaluation."""
+    """One service in both slots at one evaluation: requests and values from Prometheus, replicas from the cluster."""
 
     service: Name
     new: Measured
@@ -87,8 +92,11 @@ class ServiceSample(Model):
 
 
 class Sample(Model):
-    """What an evaluation looks at."""
+    """What an evaluation looks at: both slots over the key metrics' windows, which end with it (`rollout.observer`)."""
 
+    weight: Annotated[int, Field(ge=0, le=WHOLE)]
+    """Of the new slot, in percent: the share of requests that it should receive now. Within the window it may have been
+    less."""
     services: Annotated[tuple[ServiceSample, ...], Field(min_length=1)]
     unscraped: Annotated[int, Field(ge=0)]
     """Pods of the new slot that Prometheus knows and cannot scrape: what they do is missing from every value."""
@@ -116,7 +124,8 @@ class Verdict(Model):
     result: Result
     reasons: tuple[Reason, ...] = ()
     error_rate: Annotated[float, Field(ge=0, le=1)] | None = None
-    """The ratio of all requests to the new slot that failed, which the error budget pays for; None: unknown."""
+    """The ratio of all requests to the new slot that failed, which the error budget pays for; 0 without a request. None: it
+    is unknown, or of too few requests to tell."""
 
     @property
     def text(self) -> str:
@@ -128,17 +137,20 @@ class Verdict(Model):
 def judge(sample: Sample) -> Verdict:
     """Return the verdict on one evaluation.
 
-    A service below the floor is quiet. It is judged by its replicas and resources, and its failures count as of a
-    hundred requests: one failure is a warning at most, two are not. The phases to come bring it more requests.
+    A slot below the floor is inconclusive: whatever failed of so few requests, nothing follows from it. It still fails by
+    what does not depend on requests, its replicas and resources. In a slot above the floor a service below it is quiet. It
+    is judged by its replicas and resources, and its failures count as of a hundred requests: one failure is a warning at
+    most, two are not. The phases to come bring it more requests.
     """
     reasons = sorted(_reasons(sample), key=lambda reason: -reason.result.severity)
-    requests = sum(service.new.requests for service in sample.services)
+    requests = _requests(sample)
     known = all(s.new.requests == 0 or s.new.values.get(ERROR_RATE.name) is not None for s in sample.services)
     failed = sum(service.new.failed for service in sample.services)
+    told = known and not 0 < requests < FLOOR
     return Verdict(
         result=reasons[0].result if reasons else Result.PASS,
         reasons=tuple(reasons),
-        error_rate=(failed / requests if requests else 0.0) if known else None,
+        error_rate=(failed / requests if requests else 0.0) if told else None,
     )
 
 
@@ -160,8 +172,9 @@ def _reasons(sample: Sample) -> Iterator[Reason]:
             threshold=0,
             text=f"Scraping: {sample.unscraped} pods of the new slot cannot be scraped",
         )
-    requests = sum(service.new.requests for service in sample.services)
-    if requests < FLOOR:
+    requests = _requests(sample)
+    told = requests >= FLOOR
+    if not told:
         yield Reason(
             result=Result.INCONCLUSIVE,
             metric="Requests",
@@ -171,10 +184,16 @@ def _reasons(sample: Sample) -> Iterator[Reason]:
         )
     for service in sample.services:
         yield from _replicas(service)
-        yield from _traffic(service)
+        yield from _traffic(service, sample.weight)
         for metric in KEY_METRICS:
-            yield from _threshold(metric, service)
+            if told or metric not in {LATENCY_P99, ERROR_RATE}:
+                yield from _threshold(metric, service)
         yield from _comparisons(service)
+
+
+def _requests(sample: Sample) -> float:
+    """All requests to the new slot."""
+    return sum(service.new.requests for service in sample.services)
 
 
 def _replicas(sample: ServiceSample) -> Iterator[Reason]:
@@ -191,8 +210,12 @@ def _replicas(sample: ServiceSample) -> Iterator[Reason]:
     )
 
 
-def _traffic(sample: ServiceSample) -> Iterator[Reason]:
-    if sample.old is None or sample.old.requests < BUSY or sample.new.requests >= FLOOR:
+def _traffic(sample: ServiceSample, weight: int) -> Iterator[Reason]:
+    # With all of the weight the old slot receives nothing to go by.
+    if sample.old is None or weight == WHOLE or sample.new.requests >= FLOOR:
+        return
+    expected = sample.old.requests * weight / (WHOLE - weight)
+    if expected < FLOOR or sample.new.requests >= expected * ASTRAY:
         return
     yield Reason(
         result=Result.INCONCLUSIVE,
@@ -200,8 +223,8 @@ def _traffic(sample: ServiceSample) -> Iterator[Reason]:
         service=sample.service,
         value=sample.new.requests,
         threshold=FLOOR,
-        text=f"{sample.service}: Requests: {sample.new.requests:g} reached the new slot, "
-        f"{sample.old.requests:g} the old one",
+        text=f"{sample.service}: Requests: {sample.new.requests:.0f} reached the new slot, {sample.old.requests:.0f} the old "
+        f"one: at {weight} % it should be {expected:.0f}",
     )
 
 
@@ -241,14 +264,12 @@ def _comparisons(sample: ServiceSample) -> Iterator[Reason]:
     new, old = sample.new, sample.old
     if old is None or min(new.requests, old.requests) < FLOOR:
         return
-    pooled = (new.failed + old.failed) / (new.requests + old.requests)
-    error = sqrt(pooled * (1 - pooled) * (1 / new.requests + 1 / old.requests))
-    for metric, times, plus in ((ERROR_RATE, 1, CERTAINTY * error), (LATENCY_P99, SLOWER, 0)):
+    for metric, times in ((ERROR_RATE, 1), (LATENCY_P99, SLOWER)):
         ours, theirs = new.values.get(metric.name), old.values.get(metric.name)
         if ours is None or theirs is None:
             continue
-        threshold = max(theirs * times + plus, theirs + LEAST_DIFFERENCE * metric.warning)
-        if ours > threshold:
+        threshold = max(theirs * times, theirs + LEAST_DIFFERENCE * metric.warning)
+        if ours > threshold and (metric is not ERROR_RATE or _by_chance(new, old) < CHANCE):
             yield Reason(
                 result=Result.WARN,
                 metric=f"{metric.title} compared",
@@ -258,6 +279,43 @@ def _comparisons(sample: ServiceSample) -> Iterator[Reason]:
                 text=f"{sample.service}: {metric.title}: {_shown(metric, ours)} is worse than the old slot's "
                 f"{_shown(metric, theirs)}",
             )
+
+
+def _by_chance(new: Measured, old: Measured) -> float:
+    """Return how likely the new slot has so many of both slots' failures, or more, where the two are alike.
+
+    Whole failures: Prometheus extrapolates to a window's edges, so that one may come out as 1.05.
+    """
+    ours, theirs = round(new.failed), round(old.failed)
+    return binomial_tail(ours, ours + theirs, new.requests / (new.requests + old.requests))
+
+
+def binomial_tail(least: int, trials: int, probability: float) -> float:
+    """Return the probability of at least so many successes, exact but for rounding; 1 where no more than the mean is asked.
+
+    Args:
+        least: successes, 0 to `trials`.
+        trials: of which each succeeds or not.
+        probability: of a success, above 0 and below 1.
+    """
+    if least <= trials * probability:
+        return 1.0
+    # By logarithms, as the coefficients of some thousand trials are beyond any float.
+    term = exp(
+        lgamma(trials + 1)
+        - lgamma(least + 1)
+        - lgamma(trials - least + 1)
+        + least * log(probability)
+        + (trials - least) * log1p(-probability)
+    )
+    total, odds = term, probability / (1 - probability)
+    for successes in range(least, trials):
+        # Beyond the mean each term is smaller than the one before.
+        term *= (trials - successes) / (successes + 1) * odds
+        total += term
+        if term <= total * 1e-16:
+            break
+    return min(total, 1.0)
 
 
 def _shown(metric: KeyMetric, value: float) -> str:

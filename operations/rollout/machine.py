@@ -7,7 +7,7 @@ reason that is recorded, and of that one only: the phases after it are baked in 
 
 from datetime import datetime
 
-from operations.release import Standby
+from operations.release import Standby, Switch
 from operations.rollout.actions import (
     Action,
     CheckHealth,
@@ -59,17 +59,21 @@ def next_action(state: State) -> Action:
         case Stage.HEALTH if state.paused:
             return Hold(step=step)
         case Stage.HEALTH:
-            # A slot that serves already was healthy a moment ago; while this waits, nobody watches it.
+            # A slot that serves already was healthy a moment ago; while this waits, nobody watches it. One that stands by
+            # in full should be healthy; if it is not, it is prepared first.
             serving = state.direction is Direction.UP and state.rung > 0
-            return CheckHealth(step=step, slot=state.target, within=STARTUP_LIMIT * (not serving))
+            return CheckHealth(
+                step=step, slot=state.target, within=STARTUP_LIMIT * (not (serving or _only_looks(state)))
+            )
         case Stage.MOVE:
             return SetWeights(step=step, weights=state.weights)
         case Stage.VERIFY | Stage.CONFIRM:
             return VerifyWeights(step=step, weights=state.weights)
         case Stage.BAKE | Stage.DRAIN:
-            return Watch(step=step, every=plan.interval, until=None if state.paused else _earliest_end(state))
+            until = None if state.paused else _earliest_end(state)
+            return Watch(step=step, every=plan.interval, weights=state.weights, until=until)
         case Stage.SCALE:
-            return ScaleDown(step=step, slot=state.target.other, standby=plan.standby)
+            return ScaleDown(step=step, slot=state.target.other)
         case Stage.DONE:
             return Finish(step=step, report=_report(state))
 
@@ -88,8 +92,12 @@ def refusal(state: State, command: Command) -> str | None:
             return f"the traffic is on its way back to {state.target}, which nothing holds up"
         case Pause() if state.paused:
             return "it is paused already"
-        case Pause() if state.stage in {Stage.CONFIRM, Stage.SCALE, Stage.DONE}:
+        case Pause() if (
+            state.stage in {Stage.CONFIRM, Stage.SCALE, Stage.DONE} and state.phase.weight == WHOLE
+        ):
             return f"{state.target} has all traffic; nothing is left to hold"
+        case Promote() if state.stage is Stage.CONFIRM and command.weight == state.phase.weight < WHOLE:
+            return f"the bake at {command.weight} % is over already"
         case Promote() if state.stage is not Stage.BAKE:
             return f"no phase is baking (stage: {state.stage})"
         case Promote() if command.weight != state.phase.weight:
@@ -121,7 +129,15 @@ def _done(state: State, at: datetime) -> State:
     up = state.direction is Direction.UP
     match state.stage:
         case Stage.PREPARE:
-            return _enter(state, Stage.HEALTH, at, MACHINE, f"{state.target} is deployed")
+            return _enter(
+                state,
+                Stage.HEALTH,
+                at,
+                MACHINE,
+                f"{state.target} is deployed",
+                # A slot that should have been healthy and was not: now it is waited for.
+                attempts=0 if up else state.attempts,
+            )
         case Stage.HEALTH if not state.paused:
             return _enter(state, Stage.MOVE, at, MACHINE, f"{state.target} is healthy")
         case Stage.MOVE:
@@ -135,6 +151,10 @@ def _done(state: State, at: datetime) -> State:
         case Stage.VERIFY:
             paid = _paying(state, at, None).having(paid_until=None)
             return _enter(paid, Stage.DRAIN, at, MACHINE, "the weights are verified")
+        case Stage.CONFIRM if up and state.phase.weight < WHOLE:
+            return _enter(
+                state.having(rung=state.rung + 1), Stage.HEALTH, at, MACHINE, "the weights are still in force"
+            )
         case Stage.CONFIRM:
             return _enter(
                 state, Stage.SCALE, at, MACHINE, f"{state.target.other} has no weight and is drained"
@@ -149,16 +169,16 @@ def _done(state: State, at: datetime) -> State:
 def _failed(state: State, at: datetime, reason: str) -> State:
     up = state.direction is Direction.UP
     match state.stage:
-        case Stage.BAKE | Stage.DRAIN | Stage.DONE:
+        case Stage.DONE:
             return state
         case Stage.HEALTH if up and state.rung > 0:
             # Where the gates pass and the health does not, it is held like a warning, and watched meanwhile.
-            clocks = state.clocks.model_copy(
-                update={"warned": state.clocks.warned + state.plan.longest_gap, "result": None}
-            )
+            clocks = state.clocks.held_by_health(at, state.plan.longest_gap)
             held = _below(state, at, MACHINE, reason).having(clocks=clocks)
             return _within_limits(held, at, reason)
-        case Stage.VERIFY | Stage.CONFIRM if not up:
+        case Stage.HEALTH if _only_looks(state):
+            return _enter(state, Stage.PREPARE, at, MACHINE, reason, attempts=state.attempts + 1)
+        case Stage.VERIFY | Stage.DRAIN | Stage.CONFIRM if not up:
             return _enter(state, Stage.MOVE, at, MACHINE, reason, attempts=state.attempts + 1)
         case Stage.SCALE if state.attempts + 1 < SCALE_ATTEMPTS:
             return _enter(state, Stage.SCALE, at, MACHINE, reason, attempts=state.attempts + 1)
@@ -183,17 +203,20 @@ def _observed(state: State, event: Observed) -> State:
             return _back(state, at, MACHINE, verdict.text)
         if plan.budget is not None and state.spent > plan.budget:
             return _back(state, at, MACHINE, _overspent(state))
-    clocks = state.clocks.after(at, verdict.result, plan.longest_gap, paused=state.paused)
+    clocks = state.clocks.after(
+        at, verdict.result, plan.longest_gap, paused=state.paused, baked=_is_baked(state)
+    )
     state = state.having(clocks=clocks)
     if verdict.result is not before:
         state = state.noting(at, MACHINE, verdict.text)
-    if state.stage is Stage.DRAIN:
-        drained = at >= state.since + plan.drain and not state.paused
-        return _enter(state, Stage.CONFIRM, at, MACHINE, "draining is over") if drained else state
+    if state.stage is Stage.DRAIN and not _is_gated(state):
+        return _drained(state, at)
     state = _within_limits(state, at, verdict.text)
-    baked = state.stage is Stage.BAKE and clocks.baked >= state.phase.bake
-    if baked and verdict.result is Result.PASS and not state.paused:
-        return _advance(state, at, MACHINE, f"the gates passed for {state.phase.bake}")
+    if state.stage is Stage.DRAIN:
+        # The old slot keeps its size for as long as it may be needed.
+        return _drained(state, at) if verdict.result is Result.PASS else state
+    if _is_baked(state) and verdict.result is Result.PASS and not state.paused:
+        return _enter(state, Stage.CONFIRM, at, MACHINE, f"the gates passed for {state.phase.bake}")
     return state
 
 
@@ -205,10 +228,13 @@ def _commanded(state: State, command: Command) -> State:
     match command:
         case Pause() if state.stage is Stage.HEALTH and state.rung > 0:
             return _held_before_move(state, at, who, command.reason)
+        case Pause() if state.stage is Stage.CONFIRM:
+            return _enter(state.having(paused=True), Stage.BAKE, at, who, f"paused: {command.reason}")
         case Pause():
             return state.having(paused=True).noting(at, who, f"paused: {command.reason}")
         case Promote():
-            return _advance(state, at, who, f"promoted: {command.reason}")
+            promoted = state.having(paused=False)
+            return _enter(promoted, Stage.CONFIRM, at, who, f"promoted: {command.reason}")
         case Resume():
             return _resumed(state, at, who)
 
@@ -225,11 +251,6 @@ def _resumed(state: State, at: datetime, who: str) -> State:
             return state.noting(at, who, "resumed")
 
 
-def _advance(state: State, at: datetime, who: str, why: str) -> State:
-    """To the next phase: a bake is never the last one's."""
-    return _enter(state.having(rung=state.rung + 1, paused=False), Stage.HEALTH, at, who, why)
-
-
 def _below(state: State, at: datetime, who: str, why: str) -> State:
     """To the phase whose weights are still in force, since the next one's were not set; its clocks go on."""
     return _enter(state.having(rung=state.rung - 1), Stage.BAKE, at, who, why)
@@ -243,6 +264,21 @@ def _held_before_move(state: State, at: datetime, who: str, why: str) -> State:
     return _enter(paused, Stage.HEALTH, at, who, f"paused: {why}")
 
 
+def _is_gated(state: State) -> bool:
+    """Whether the end waits for a pass: on the ladder. Where traffic switches at once there may be none to conclude from."""
+    return state.direction is Direction.UP and state.plan.switch is Switch.LADDER
+
+
+def _drained(state: State, at: datetime) -> State:
+    over = at >= state.since + state.plan.drain and not state.paused
+    return _enter(state, Stage.CONFIRM, at, MACHINE, "draining is over") if over else state
+
+
+def _is_baked(state: State) -> bool:
+    """Whether the gates were seen to pass for all of the present phase's bake."""
+    return state.stage is Stage.BAKE and state.clocks.baked >= state.phase.bake
+
+
 def _within_limits(state: State, at: datetime, why: str) -> State:
     """Back where the phase has been held for too long, else the same state."""
     plan, clocks = state.plan, state.clocks
@@ -250,16 +286,34 @@ def _within_limits(state: State, at: datetime, why: str) -> State:
         return _back(
             state, at, MACHINE, f"inconclusive for {clocks.blind}, allowed are {plan.blind_limit}: {why}"
         )
-    if clocks.warned >= plan.warning_limit:
+    # A pass is not held: it leads to the next look at the slot's health, which says itself what it finds.
+    if clocks.warned >= plan.warning_limit and clocks.result is not Result.PASS:
         return _back(state, at, MACHINE, f"held for {clocks.warned}, allowed are {plan.warning_limit}: {why}")
     return state
 
 
 def _back(state: State, at: datetime, who: str, why: str) -> State:
-    """All traffic to the old slot: at once while it stands in full, else as soon as it does again."""
-    stands = state.stage not in {Stage.SCALE, Stage.DONE} or state.plan.standby is Standby.FULL
+    """All traffic to the old slot: at once while it stands in full, else as soon as it does again.
+
+    Once the rollout has ended nobody looks at the old slot any more, so that one which should stand in full is looked at
+    once.
+    """
+    full = state.plan.standby is Standby.FULL
+    match state.stage:
+        case Stage.DONE if full:
+            stage = Stage.HEALTH
+        case Stage.SCALE | Stage.DONE if not full:
+            stage = Stage.PREPARE
+        case _:
+            stage = Stage.MOVE
     turned = state.having(direction=Direction.BACK, paused=False, left_in_full=None)
-    return _enter(turned, Stage.MOVE if stands else Stage.PREPARE, at, who, why)
+    return _enter(turned, stage, at, who, why)
+
+
+def _only_looks(state: State) -> bool:
+    """Whether the health on the way back is that of a slot which stands by in full and was not prepared anew."""
+    back, standby = state.direction is Direction.BACK, state.plan.standby
+    return back and standby is Standby.FULL and state.attempts == 0
 
 
 def _enter(state: State, stage: Stage, at: datetime, who: str, why: str, *, attempts: int = 0) -> State:

@@ -36,7 +36,7 @@ Source: https://kubernetes.io/docs/concepts/workloads/controllers/deployment/#pr
 
 
 FORGIVEN_GAPS: Final = 2
-"""Of unwatched time, what every limit leaves room for, at any speed: whoever looks away once is not taken back for it."""
+"""Of unwatched time, what every limit leaves room for, at any speed: whoever looks away twice is not taken back for it."""
 
 SCALE_ATTEMPTS: Final = 12
 """How often the slot that lost its weight is tried to be scaled down before it is left as it is. With the driver's waits
@@ -132,4 +132,5 @@ class Plan(Model):
         return self._hastened(BLIND_LIMIT)
 
     def _hastened(self, limit: timedelta) -> timedelta:
-        return max(limit / self.speed, self.longest_gap * FORGIVEN_GAPS)
+        # What reaches a limit is taken back: one gap more.
+        return max(limit / self.speed, self.longest_gap * (FORGIVEN_GAPS + 1))

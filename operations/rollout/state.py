@@ -9,7 +9,6 @@ from pydantic import AwareDatetime
 from operations.ladder import Phase
 from operations.model import Model
 from operations.rollout.gate import Result
-from operations.rollout.guard import shared
 from operations.rollout.plan import Plan, Span
 from operations.slots import WHOLE, Slot, Weights
 
@@ -27,17 +26,18 @@ class Direction(StrEnum):
 
 @unique
 class Stage(StrEnum):
-    """What is under way. Up: prepare, then for each phase health, move, verify, bake. After the last phase, and on the
-    way back, drain takes the place of bake; confirm, scale and done follow.
+    """What is under way. Up: prepare, then for each phase health, move, verify, bake, confirm. After the last phase, and
+    on the way back, drain takes the place of bake; after confirm, scale and done follow.
 
     prepare: a slot gets its version and full capacity.
-    health:  it is healthy, which every move of weights takes.
+    health:  it is healthy. Every move up takes it, and a move back where the old slot has stood by since the end of the
+             rollout: before that it served a moment ago, and what is broken does not wait.
     move:    the weights are set.
     verify:  they are read back.
     bake:    the gates are watched.
     drain:   the slot that lost its weight finishes its requests; on the way up the gates are watched still.
-    confirm: its weight is read back once more, since somebody may have moved it meanwhile.
-    scale:   it is left to its standby.
+    confirm: the weights are read back once more, since somebody may have moved them meanwhile.
+    scale:   the slot that lost its weight is left to its standby.
     done:    nothing is left to do.
     """
 
@@ -58,32 +58,53 @@ class Clocks(Model):
     baked: Span = timedelta()
     """Between two passes that were no further apart than the longest gap."""
     warned: Span = timedelta()
+    """Before warnings, and after the bake while the slot's health holds up the next phase; nothing while it is paused. The
+    plan's limit on warnings is for this."""
     blind: Span = timedelta()
+    """Before inconclusive evaluations, and of each time that nobody watched as much as the longest gap. The plan's limit on
+    blindness is for this."""
     last: AwareDatetime | None = None
-    """When the gates were last evaluated."""
+    """When the gates, or the slot's health for the next phase, were last looked at."""
     result: Result | None = None
-    """What they said; None before they said anything, and after a pause or a new driver."""
+    """What the gates said then; None before they said anything, and after a pause, a new driver, or a slot that was not
+    healthy."""
 
-    def after(self, at: datetime, result: Result, longest_gap: timedelta, *, paused: bool) -> "Clocks":
+    def after(
+        self, at: datetime, result: Result, longest_gap: timedelta, *, paused: bool, baked: bool
+    ) -> "Clocks":
         """Return the clocks after one more evaluation.
 
         The time since the one before belongs to this one's result, as its metrics look back on it. Of a longer gap
         only so much counts as held, and nothing as baked: whoever was dead or slow was not watching, and is blind
         for as long as somebody else would have noticed. While it is paused, only blindness counts: a person looks
         after warnings, but nobody can where there is nothing to see.
+
+        Args:
+            at: when.
+            result: what the gates said.
+            longest_gap: beyond which nobody was watching.
+            paused: whether a person holds the phase.
+            baked: whether the phase's bake was over before: then it is held by the slot's health, as by a warning.
         """
         gap = timedelta() if self.last is None else at - self.last
         held = min(gap, longest_gap)
-        baked, warned, blind = self.baked, self.warned, self.blind
+        passed, warned, blind = self.baked, self.warned, self.blind
         if result is Result.INCONCLUSIVE or (gap > longest_gap and result is Result.PASS):
             blind += held
         elif paused:
             pass
-        elif result is Result.WARN:
+        elif baked or result is Result.WARN:
             warned += held
         elif result is self.result is Result.PASS:
-            baked += gap
-        return Clocks(baked=baked, warned=warned, blind=blind, last=at, result=result)
+            passed += gap
+        return Clocks(baked=passed, warned=warned, blind=blind, last=at, result=result)
+
+    def held_by_health(self, at: datetime, longest_gap: timedelta) -> "Clocks":
+        """Return the clocks after a look at the slot's health that did not let it go on."""
+        gap = timedelta() if self.last is None else at - self.last
+        return self.model_copy(
+            update={"warned": self.warned + min(gap, longest_gap), "last": at, "result": None}
+        )
 
 
 class Entry(Model):
@@ -114,7 +135,9 @@ class State(Model):
     paused: bool = False
     clocks: Clocks = Clocks()
     spent: Span = timedelta()
-    """What the new slot spent of the error budget, as time of a total outage."""
+    """What the new slot spent of the error budget, as time of a total outage. While its error rate is unknown nothing is
+    added; all of that time is booked at the first rate that is known again, or at the last one that was if it goes back
+    before."""
     paid_until: AwareDatetime | None = None
     """Up to when `spent` counts; None while the new slot is no canary: before its first weight, and once it is done."""
     error_rate: float = 0
@@ -122,7 +145,7 @@ class State(Model):
     commanded: AwareDatetime | None = None
     """When the last pause, resume or promotion was said."""
     attempts: int = 0
-    """How often the action under way has failed; the driver waits longer with each."""
+    """How often the action under way, or the one that it makes up for, has failed; the driver waits longer with each."""
     left_in_full: str | None = None
     """Why the slot that lost its weight was not scaled down in the end; None where it was, or is not yet."""
     history: tuple[Entry, ...]
@@ -141,7 +164,7 @@ class State(Model):
     def weights(self) -> Weights:
         """The weights of the phase under way; on the way back, all traffic on the old slot."""
         weight = self.phase.weight if self.direction is Direction.UP else WHOLE
-        return shared(self.target, weight)
+        return Weights.giving(self.target, weight)
 
     def having(self, **changes: object) -> Self:
         """Return the same state with other fields.

@@ -7,8 +7,6 @@ from typing import Any
 from rehearsal.canary.faults import BOUNDS, HEALTHY, Symptoms
 from rehearsal.canary.weights import Namespace, Service, Shares
 
-WHOLE = 100
-
 _SUFFIXES = {
     "m": 1e-3,
     "k": 1e3,
@@ -116,10 +114,17 @@ class Spending:
 
     requests: float = 0
     """To both slots."""
+    sent: float = 0
+    """Those of them that are the new slot's share."""
     failed: float = 0
     """By the new slot, or on the way to it."""
     outage_seconds: float = 0
     """The failures as time of a total outage: the error ratio of the whole, over time."""
+
+    def failing_since(self, before: "Spending") -> float | None:
+        """The ratio of the new slot's requests since then that failed, 0 to 1; None where it had none."""
+        sent = self.sent - before.sent
+        return (self.failed - before.failed) / sent if sent else None
 
 
 class Application:
@@ -146,17 +151,20 @@ class Application:
             process = self._processes.setdefault(pod.process, _Process())
             if pod.ready:
                 process.cpu_seconds += seconds * pod.cpu * self._symptoms_in(pod.namespace).cpu
-        requests = failed = 0.0
+        requests = arrived = failed = 0.0
         for service, weights in shares.items():
             whole = sum(weights.values())
             requests += self._rate * seconds
             for namespace, weight in weights.items():
                 sent = self._rate * seconds * weight / whole
                 lost = self._send(sent, service, namespace)
-                failed += lost if namespace == self._new else 0
+                if namespace == self._new:
+                    arrived += sent
+                    failed += lost
         before = self.spending
         self.spending = Spending(
             before.requests + requests,
+            before.sent + arrived,
             before.failed + failed,
             before.outage_seconds + (seconds * failed / requests if requests else 0),
         )

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -28,15 +27,6 @@ def command() -> Path:
     return path
 
 
-@dataclass(frozen=True)
-class Decision:
-    """A line of the driver's journal."""
-
-    at: str
-    weight: int
-    why: str
-
-
 @dataclass(frozen=True, kw_only=True)
 class Journal:
     """What the driver says of its latest rollout."""
@@ -51,7 +41,6 @@ class Journal:
     spent_seconds: float
     """Of the error budget, as time of a total outage, by the driver's own books."""
     allowed_seconds: float | None
-    decisions: Sequence[Decision]
 
     @classmethod
     def of(cls, status: dict[str, Any]) -> "Journal | None":
@@ -70,7 +59,6 @@ class Journal:
             why=(turn or history[-1])["why"],
             spent_seconds=_seconds(state["spent"]),
             allowed_seconds=None if budget is None else _seconds(budget),
-            decisions=[Decision(entry["at"], entry["weight"], entry["why"]) for entry in history],
         )
 
 

@@ -1,6 +1,6 @@
 """What goes wrong in the new slot, and how a rollout has to end then."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum, unique
 
@@ -28,29 +28,44 @@ class Ending(StrEnum):
     UNFINISHED = "unfinished"
 
 
-@dataclass(frozen=True, kw_only=True)
-class Expectation:
-    """How a rollout with a fault has to end."""
+@unique
+class Switch(StrEnum):
+    """How a release moves traffic, as the stack files say it."""
 
-    ending: Ending
-    advances: bool = True
-    """Whether the new slot may get more than its first share of the requests."""
+    LADDER = "ladder"
+    AT_ONCE = "at-once"
 
 
-_COMPLETED = Expectation(ending=Ending.COMPLETED)
-_ROLLED_BACK = Expectation(ending=Ending.ROLLED_BACK)
-_HELD = Expectation(ending=Ending.ROLLED_BACK, advances=False)
+CLIMB: Mapping[Switch, Sequence[int]] = {Switch.LADDER: (5, 25, 50, 100), Switch.AT_ONCE: (100,)}
+"""The new slot's shares of the requests on its way up, in percent (the operations page, "Canary Deployment"). They are said
+here once more and not asked of the program, since the rehearsal judges it."""
 
-EXPECTED: Mapping[Fault, Expectation] = {
-    Fault.NONE: _COMPLETED,
-    Fault.ERRORS: _ROLLED_BACK,
-    Fault.LATENCY: _ROLLED_BACK,
-    Fault.CRASH: _ROLLED_BACK,
-    Fault.SATURATION: _ROLLED_BACK,
-    Fault.NO_TRAFFIC: _HELD,
-    Fault.PROMETHEUS_DOWN: _HELD,
-    Fault.KILL_DRIVER: _COMPLETED,
+EXPECTED: Mapping[Fault, Ending] = {
+    Fault.NONE: Ending.COMPLETED,
+    Fault.ERRORS: Ending.ROLLED_BACK,
+    Fault.LATENCY: Ending.ROLLED_BACK,
+    Fault.CRASH: Ending.ROLLED_BACK,
+    Fault.SATURATION: Ending.ROLLED_BACK,
+    Fault.NO_TRAFFIC: Ending.ROLLED_BACK,
+    Fault.PROMETHEUS_DOWN: Ending.ROLLED_BACK,
+    Fault.KILL_DRIVER: Ending.COMPLETED,
 }
+
+
+def expected_weights(fault: Fault, switch: Switch) -> tuple[int, ...]:
+    """The new slot's shares of the requests from the beginning to the end, in percent.
+
+    A fault that is not survived begins at the first share, and no second one may follow.
+    """
+    climb = CLIMB[switch]
+    return (0, *climb) if EXPECTED[fault] is Ending.COMPLETED else (0, climb[0], 0)
+
+
+def allowed_faults(switch: Switch) -> tuple[Fault, ...]:
+    """The faults whose outcome is certain. Traffic that switches at once is watched for no longer than the old slot
+    drains: whether a fault is seen in that time is a matter of luck."""
+    return tuple(Fault) if switch is Switch.LADDER else (Fault.NONE,)
+
 
 BOUNDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0)
 """Upper bounds in seconds of the latency histogram's buckets, without the last, infinite one."""

@@ -13,9 +13,6 @@ from rehearsal.canary.loopback import Answers, served
 STATE_METRICS_HOST = "kube-state-metrics"
 CADVISOR_PATH = "/metrics/cadvisor"
 
-Observer = Callable[[str, str], None]
-"""Is told of each scrape before it is answered: what was asked (`pod`, `cadvisor`, `state`), and the host."""
-
 
 class Network:
     """Where each address leads. All access is under one lock, so that a scrape sees no half-counted moment."""

@@ -2,15 +2,16 @@
 
 from rich.table import Table
 
-from rehearsal.canary.faults import DESCRIPTIONS, EXPECTED
+from rehearsal.canary.faults import DESCRIPTIONS, EXPECTED, Fault, expected_weights
 from rehearsal.canary.run import Story
 
 
 def summary(story: Story) -> Table:
     """A short table: what went wrong, how it ended and why, how fast, and what it cost."""
-    expected = EXPECTED[story.fault]
-    wanted = expected.ending.value + ("" if expected.advances else ", never beyond the first phase")
+    shares = " → ".join(map(str, expected_weights(story.fault, story.switch)))
+    wanted = f"{EXPECTED[story.fault]} by {shares} %"
     verdict = "[green]as expected[/]" if story.as_expected else f"[red]expected: {wanted}[/]"
+    began = f", from {story.fault_at:.0f} s on" if story.fault_at is not None else ", which never began"
     table = Table(
         title=f"\n{story.version} to {story.slot}: {story.ending}, {verdict}",
         title_justify="left",
@@ -20,7 +21,9 @@ def summary(story: Story) -> Table:
     )
     table.add_column(style="cyan")
     table.add_column(overflow="fold")
-    table.add_row("fault", f"{story.fault}: {DESCRIPTIONS[story.fault]}")
+    table.add_row(
+        "fault", f"{story.fault}: {DESCRIPTIONS[story.fault]}{'' if story.fault is Fault.NONE else began}"
+    )
     table.add_row("the driver's reason", story.driver_says.why)
     table.add_row(
         "weight of the new slot", " → ".join(f"{weight} % ({at:.0f} s)" for at, weight in story.weights)

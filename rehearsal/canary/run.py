@@ -5,18 +5,26 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from rich.console import Console
 
 from rehearsal.canary.driver import Driver, Journal
-from rehearsal.canary.faults import DESCRIPTIONS, EXPECTED, Ending, Fault
+from rehearsal.canary.faults import (
+    DESCRIPTIONS,
+    Ending,
+    Fault,
+    Switch,
+    allowed_faults,
+    expected_weights,
+)
 from rehearsal.canary.network import proxied
 from rehearsal.canary.prometheus import Prometheus, adapted, interval, rendered
 from rehearsal.canary.timescale import Hasty, in_a_hurry
 from rehearsal.canary.weights import StateFile
-from rehearsal.canary.world import Slots, World, mark_pods
+from rehearsal.canary.world import Slots, World, mark_pods, shares_in_force
 from rehearsal.errors import RehearsalError
+from rehearsal.project import Project
 from rehearsal.session import Rehearsal
 from rehearsal.toolchain import ToolSet, ensure
 
@@ -29,6 +37,10 @@ WARM_UP_SCRAPES = 4
 LEAST_EVALUATION_SECONDS = 5.0
 """Between two evaluations of the gates. What the driver misses three times is time in which nobody watched; two cores that
 an update of the journal keeps busy meanwhile still keep this."""
+
+FASTEST = 60
+"""The highest speed: at it, and at any lower one, a fault has begun, has filled the five minutes that the metrics look back
+on, and has been evaluated, before the first bake can be over. At a much higher one the new slot may be given more first."""
 
 LONGEST_HOURS = 4.0
 """Twice the ladder of the operations page and what may hold it, before the division by the speed."""
@@ -43,13 +55,14 @@ class Story:
     """What happened in a rehearsed canary."""
 
     fault: Fault
+    fault_at: float | None
+    """Seconds from the beginning to the fault; None where none has begun."""
     speed: int
+    switch: Switch
     slot: str
     """The new slot."""
     version: str
     ending: Ending
-    advanced: bool
-    """Whether the new slot had more than its first share of the requests."""
     driver_says: Journal
     weights: Sequence[tuple[float, int]]
     """The new slot's share in percent, each with the seconds from the beginning to when it came into force."""
@@ -63,6 +76,8 @@ class Story:
     """Of the new slot."""
     outage_seconds: float
     """The same as time of a total outage, by the application's own count."""
+    failing: float | None
+    """The ratio of the new slot's requests that failed under the fault, 0 to 1; None where it had none."""
     budget_seconds: float | None
     """The environment's error budget of 30 days; None where nothing is promised."""
     took_seconds: float
@@ -75,13 +90,14 @@ class Story:
 
     @property
     def as_expected(self) -> bool:
-        """Whether it ended as it has to with this fault, and the driver says the same as the weights."""
-        expected = EXPECTED[self.fault]
+        """Whether the fault came, the weights went as they have to with it, and the driver says the same as they do."""
+        happened = self.fault is Fault.NONE or self.fault_at is not None
         agreed = self.driver_says.outcome == {
             Ending.COMPLETED: "completed",
             Ending.ROLLED_BACK: "rolled-back",
         }.get(self.ending)
-        return agreed and self.ending is expected.ending and (expected.advances or not self.advanced)
+        went = tuple(weight for _, weight in self.weights)
+        return happened and agreed and went == expected_weights(self.fault, self.switch)
 
 
 def rehearse(rehearsal: Rehearsal, fault: Fault, speed: int) -> Story:
@@ -90,8 +106,10 @@ def rehearse(rehearsal: Rehearsal, fault: Fault, speed: int) -> Story:
     The environment is brought up where it is not, and left as the rollout leaves it.
 
     Raises:
-        RehearsalError: something that the canary needs is missing, or nothing has come to an end after a long time.
+        RehearsalError: the fault is not for this stack, something that the canary needs is missing, or nothing has come to
+            an end after a long time.
     """
+    switch = switch_for(rehearsal.project, rehearsal.stack, fault)
     tools = ensure(ToolSet.PROMETHEUS, console=rehearsal.console)
     state = StateFile(rehearsal.checkpoint)
     if not state.outputs():
@@ -124,7 +142,9 @@ def rehearse(rehearsal: Rehearsal, fault: Fault, speed: int) -> Story:
                         adapted(configuration, kubeconfig=plane.kubeconfig, proxy=proxy, interval=every)
                     )
                     _wait_for_samples(prometheus, world)
-                    stage = _Stage(rehearsal.console, world, driver, prometheus, hasty, fault, speed, every)
+                    stage = _Stage(
+                        rehearsal.console, world, driver, prometheus, hasty, fault, switch, speed, every
+                    )
                     return stage.play(next_version(outputs), next_change(outputs), budget_seconds(outputs))
                 finally:
                     driver.kill()
@@ -143,6 +163,7 @@ class _Stage:
         prometheus: Prometheus,
         hasty: Hasty,
         fault: Fault,
+        switch: Switch,
         speed: int,
         every: float,
     ) -> None:
@@ -152,6 +173,7 @@ class _Stage:
         self._prometheus = prometheus
         self._hasty = hasty
         self._fault = fault
+        self._switch = switch
         self._speed = speed
         self._every = every
         self._evaluation = max(every, LEAST_EVALUATION_SECONDS)
@@ -218,32 +240,29 @@ class _Stage:
     def _story(self, version: str, budget: float | None) -> Story:
         world = self._world
         journal = self._driver.journal()
-        if journal is None or world.weight is None or (world.weight == 0 and not world.most):
+        if journal is None or world.weight is None or len(shares_in_force(world.moves)) == 1:
             raise RehearsalError(
                 f"the rollout gave {world.slots.new_name} no weight: {self._driver.last_words()}"
             )
         bad, returned = world.network.bad_since, world.returned_since
         spending = world.network.application.spending
         ended = {100: Ending.COMPLETED, 0: Ending.ROLLED_BACK}
-        first = next(move.weight for move in world.moves if move.weight)
         return Story(
             fault=self._fault,
+            fault_at=None if world.fault_since is None else max(world.fault_since - self._began, 0),
             speed=self._speed,
+            switch=self._switch,
             slot=world.slots.new_name,
             version=version,
             ending=ended.get(world.weight, Ending.UNFINISHED),
-            advanced=world.most > first,
             driver_says=journal,
-            weights=[
-                (max(move.at - self._began, 0), move.weight)
-                for move in world.moves
-                if move.weight is not None
-            ],
+            weights=[(max(at - self._began, 0), weight) for at, weight in shares_in_force(world.moves)],
             bad_for_seconds=None if bad is None or returned is None else returned - bad,
             scrape_seconds=self._every,
             evaluation_seconds=self._evaluation,
             failed_requests=spending.failed,
             outage_seconds=spending.outage_seconds,
+            failing=spending.failing_since(world.spent_before_fault),
             budget_seconds=budget,
             took_seconds=time.monotonic() - self._began,
             picture=self._driver.picture,
@@ -300,6 +319,34 @@ def _wait(condition: Callable[[], bool], seconds: float, what: str) -> None:
         if time.monotonic() > deadline:
             raise RehearsalError(f"{what} did not come within {seconds:.0f} seconds")
         time.sleep(POLL_SECONDS)
+
+
+def switch_for(project: Project, stack: str, fault: Fault) -> Switch:
+    """How a stack's release moves traffic, as its file says; looked at before anything is built or brought up.
+
+    Raises:
+        RehearsalError: there is no such file, it does not say, or the fault's outcome is not certain with that switch.
+    """
+    said = _switch_said(project, stack)
+    if said not in list(Switch):
+        found = "is missing" if said is None else f"= {said}"
+        raise RehearsalError(
+            f"Pulumi.{stack}.yaml: {project.name}:release.switch {found}: allowed are {', '.join(Switch)}"
+        )
+    switch = Switch(said)
+    if fault not in (allowed := allowed_faults(switch)):
+        ladders = [name for name in project.stacks if _switch_said(project, name) == Switch.LADDER]
+        raise RehearsalError(
+            f"--fault {fault} is not rehearsed with --stack {stack}, whose traffic switches at once and is then watched too "
+            f"short a time for the outcome to be certain: allowed are --fault {', '.join(allowed)}, or a stack with a "
+            f"ladder ({', '.join(ladders) or 'none here'})"
+        )
+    return switch
+
+
+def _switch_said(project: Project, stack: str) -> object:
+    release = project.setting(stack, "release")
+    return cast("Mapping[str, object]", release).get("switch") if isinstance(release, Mapping) else None
 
 
 def slots_of(outputs: Mapping[str, Any]) -> Slots:

@@ -2,12 +2,12 @@
 
 import threading
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import cast
 
-from rehearsal.canary.application import Application, Pod, pods_of
+from rehearsal.canary.application import Application, Pod, Spending, pods_of
 from rehearsal.canary.faults import HEALTHY, SYMPTOMS, Fault
 from rehearsal.canary.network import Network
 from rehearsal.canary.weights import Destination, Namespace, Shares, StateFile, destinations, shares
@@ -47,6 +47,12 @@ class Move:
     """In percent; None while the services differ, in the middle of an update."""
 
 
+def shares_in_force(moves: Sequence[Move]) -> list[tuple[float, int]]:
+    """The new slot's shares in percent, one after the other, each with when it came into force."""
+    known = [(move.at, move.weight) for move in moves if move.weight is not None]
+    return [share for index, share in enumerate(known) if index == 0 or known[index - 1][1] != share[1]]
+
+
 class World:
     """Everything that the simulated application depends on.
 
@@ -65,16 +71,12 @@ class World:
         self.moves: list[Move] = []
         """Every change of the weights in force, the oldest first."""
         self.fault_since: float | None = None
+        self.spent_before_fault = Spending()
 
     @property
     def weight(self) -> int | None:
         """The new slot's share now; None while the services differ."""
         return self.moves[-1].weight if self.moves else None
-
-    @property
-    def most(self) -> int:
-        """The largest share that the new slot has had."""
-        return max((move.weight or 0 for move in self.moves), default=0)
 
     @property
     def returned_since(self) -> float | None:
@@ -110,6 +112,7 @@ class World:
         with self.network.lock:
             self.network.application.symptoms = symptoms
             self.network.telling = self._telling(fault)
+            self.spent_before_fault = self.network.application.spending
         if fault is Fault.CRASH:
             mark_pods(self._api, self.slots.new, "true")
         self.fault_since = time.monotonic()

@@ -14,13 +14,14 @@ import pytest
 
 from tests.rehearsal.conftest import Desk, clear, lay
 
-pytestmark = [pytest.mark.rehearsal, pytest.mark.long, pytest.mark.timeout(1200)]
+pytestmark = [pytest.mark.rehearsal, pytest.mark.long, pytest.mark.timeout(2400)]
 
 STACK = "uat"
 """The smallest environment with a ladder."""
 
-SPEED = 60
-"""Bakes of 15, 30 and 60 seconds."""
+SPEED = 30
+"""Bakes of 30, 60 and 120 seconds. A fault begins two seconds into the first, and is beyond the threshold within ten more: a
+machine that is busy with something else may take twice as long over it."""
 
 LISTENER_RULE = "aws:lb/listenerRule:ListenerRule"
 
@@ -62,7 +63,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 def _canary(desk: Desk, fault: str) -> Told:
     process = desk.start("canary", "--stack", STACK, "--fault", fault, "--speed", str(SPEED))
     try:
-        told = Told(process.communicate(timeout=900)[0])
+        told = Told(process.communicate(timeout=2100)[0])
     finally:
         process.terminate()
     assert process.returncode == 0, told.text
@@ -101,21 +102,21 @@ def test_a_version_whose_requests_fail_goes_back_at_its_first_weight(desk: Desk)
     assert float(seconds[1]) > 0
 
 
-def test_a_version_that_is_slow_goes_back(desk: Desk) -> None:
+def test_a_version_that_is_slow_goes_back_at_its_first_weight(desk: Desk) -> None:
     told = _canary(desk, "latency")
-    assert told.weights[-1] == 0
+    assert told.weights == [0, 5, 0]
     assert "API Latency P99" in told.row("the driver's reason")
 
 
-def test_a_version_whose_pods_crash_goes_back(desk: Desk) -> None:
+def test_a_version_whose_pods_crash_goes_back_at_its_first_weight(desk: Desk) -> None:
     told = _canary(desk, "crash")
-    assert told.weights[-1] == 0
+    assert told.weights == [0, 5, 0]
     assert re.search(r"Replicas: \d of \d are available|Pod Restarts", told.row("the driver's reason"))
 
 
-def test_a_version_that_wants_more_cpu_than_it_has_goes_back(desk: Desk) -> None:
+def test_a_version_that_wants_more_cpu_than_it_has_goes_back_at_its_first_weight(desk: Desk) -> None:
     told = _canary(desk, "saturation")
-    assert told.weights[-1] == 0
+    assert told.weights == [0, 5, 0]
     assert "CPU Usage" in told.row("the driver's reason")
 
 

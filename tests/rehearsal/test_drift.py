@@ -25,10 +25,8 @@ from tests.rehearsal.conftest import REPOSITORY, Desk, clear, lay
 pytestmark = pytest.mark.rehearsal
 
 STACK = "dev"
-WEIGHTS = "Weights(blue=95, green=5)"
 SLOTS = """pulumi.export("slots", {
-    slot.value: {"version": version, "weight": weights.of(slot)}
-    for slot, version in {Slot.BLUE: "v1.4.0", Slot.GREEN: "v1.5.0"}.items()
+    slot.value: {"version": release.of(slot).version, "weight": release.of(slot).weight} for slot in Slot
 })"""
 BY_HAND = "registry.example/shop:by-hand"
 
@@ -110,7 +108,7 @@ def api(desk: Desk) -> KubernetesApi:
 def brought_up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """One service, whose slots are outputs of the stack as an environment's are; brought up once for all."""
     desk = lay(tmp_path_factory.mktemp("looked-at") / "program", REPOSITORY / "examples" / "one_service")
-    edit(desk, 'pulumi.export("url"', f'weights = {WEIGHTS}\n{SLOTS}\npulumi.export("url"')
+    edit(desk, 'pulumi.export("url"', f'{SLOTS}\npulumi.export("url"')
     try:
         desk.rehearse("up", "--stack", STACK)
         yield desk
@@ -128,7 +126,9 @@ def desk(brought_up: Desk) -> Iterator[Desk]:
 
 def test_what_a_change_would_do_is_told_and_a_red_preview_fails(desk: Desk) -> None:
     before = backend(desk)
-    edit(desk, WEIGHTS, "Weights(blue=75, green=25)")  # up the ladder, or the guard would refuse it
+    # Up the ladder, or the guard would refuse it.
+    edit(desk, "weight=95", "weight=75")
+    edit(desk, "weight=5)", "weight=25)")
     code, digest = take(desk)
     assert (code, digest.errors) == (0, ())
     assert [(change.operation, change.name) for change in digest.changes] == [("update", "shop-shop")]

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from tests.rules.promtool import Case, Firing, Value
 from tests.rules.shapes import DEV, LIVE, QA, UAT
 from tests.rules.worlds import (
+    APPLICATION,
     CONTAINER,
     HEALTHY,
     NODES,
@@ -25,6 +26,7 @@ from tests.rules.worlds import (
     latency,
     memory,
     node,
+    restarted_and_replaced,
     restarts,
     sent,
     slots,
@@ -130,6 +132,8 @@ KEY_METRICS = [
     at_threshold("PodRestarts", restarts(5), "warning", "5 an hour are not above 5"),
 ]  # fmt: skip
 
+RESTARTS = "slot_service:pod_restarts:1h"
+
 KEY_METRIC_BEHAVIOUR = [
     Case(
         about="MemoryUsage",
@@ -147,6 +151,17 @@ KEY_METRIC_BEHAVIOUR = [
             count("PodRestarts", "60m", 1, severity="critical"),
             count("PodRestarts", "64m", 1, severity="critical"),
             count("PodRestarts", "66m", None),
+        ],
+    ),
+    Case(
+        about="PodRestarts",
+        title="what restarted counts for as long as it exists: a version that takes the slot of one that crashed begins anew",
+        series=restarted_and_replaced(6),
+        values=[
+            Value(RESTARTS, "9m", 6, f"{RESTARTS}{{{APPLICATION}}}"),
+            Value(RESTARTS, "11m", 1, f"{RESTARTS}{{{APPLICATION}}}"),
+            count("PodRestarts", "9m", 1, severity="critical"),
+            count("PodRestarts", "17m", None),
         ],
     ),
     Case(

@@ -51,6 +51,14 @@ def restarts(count: int, minutes: int = 30) -> Series:
     return {f"kube_pod_container_status_restarts_total{{{CONTAINER}}}": f"0 {count}x{minutes}"}
 
 
+def restarted_and_replaced(count: int) -> Series:
+    """A container that restarted so often and whose pod goes after nine minutes; the one of the pod that comes restarts once."""
+    return {
+        f"kube_pod_container_status_restarts_total{{{CONTAINER}}}": f"0 {count}x8 stale",
+        f"kube_pod_container_status_restarts_total{{{CONTAINER.replace('api-1', 'api-2')}}}": "_x9 0 1x20",
+    }
+
+
 # --- error budget --------------------------------------------------------------------------------------------------
 
 

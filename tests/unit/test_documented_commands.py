@@ -130,7 +130,7 @@ def test_our_program_takes_what_is_shown(
     ],
 )
 def test_a_wrong_option_is_found(wrong: list[str]) -> None:
-    with pytest.raises(Exception, match=r"(?i)no such option|missing parameter|valid integer"):
+    with pytest.raises(Exception, match=r"(?i)no such option|missing parameter|whole number"):
         parts(app("rollout"))[wrong[0]].make_context("rollout", wrong[1:])
 
 

@@ -1,22 +1,25 @@
-"""docs/state.md and docs/drift.md: every name in them is one that the program makes, and every command is valid shell."""
+"""docs/state.md and docs/drift.md: every name in them is one that the program makes, and every command is valid shell; what they leave to a
+person is among the duties."""
 
 from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
-from pathlib import Path
 
 import yaml
 
+from components.state_backend import REPLICATION_RULE
+from operations.drift import Open, Unknown, actions
 from operations.environments import EnvironmentName
+from operations.limits import REPLICATION_TIME_MINUTES
 from operations.pipeline import Purpose, github_environment, role_name
 from operations.state import PROJECT, login_url, secrets_provider, stack_keys
 from settings import STATE, parse_state
+from tests.unit.pages import PAGES, ROOT, section, table
 from tests.unit.stack_configuration import configuration
 
-ROOT = Path(__file__).parents[3]
-PAGES = {name: (ROOT / "docs" / name).read_text() for name in ("state.md", "drift.md")}
-STATE_PAGE, DRIFT_PAGE = PAGES["state.md"], PAGES["drift.md"]
+STATE_PAGE, DRIFT_PAGE = PAGES["docs/state.md"], PAGES["docs/drift.md"]
+STACK = STATE.removeprefix(f"{PROJECT}:")
 REGION, FACTS = parse_state(
     "backend",
     configuration(yaml.safe_load((ROOT / "bootstrap" / "Pulumi.backend.yaml").read_text())["config"]),
@@ -60,7 +63,7 @@ def test_the_key_that_is_restored_is_that_of_the_programs_stack() -> None:
 
 
 def test_the_bootstraps_stack_is_called_as_its_file() -> None:
-    assert (ROOT / "bootstrap" / f"Pulumi.{STATE.removeprefix(f'{PROJECT}:')}.yaml").is_file()
+    assert (ROOT / "bootstrap" / f"Pulumi.{STACK}.yaml").is_file()
     assert set(re.findall(r"--stack (\w+)", commands(STATE_PAGE))) == {"backend", "live"}
 
 
@@ -93,3 +96,59 @@ def test_the_lines_for_a_stack_file_are_what_it_takes_from_this_bootstrap() -> N
     assert stated["quikapp:cluster"]["administrators"][1:] == [
         FACTS.role_arn(live, purpose) for purpose in Purpose
     ]
+
+
+# --- what a person looks at ----------------------------------------------------------------------------------------
+
+
+def duties(when: str) -> list[str]:
+    """What the maintenance guide wants looked at so often."""
+    found, current = list[str](), ""
+    for row in table(section(PAGES["docs/maintenance-guide.md"], "Duties")):
+        current = row["when"] or current
+        if current == when:
+            found.append(row["look at"])
+    return found
+
+
+def test_whether_it_is_copied_is_asked_where_s3_tells_it_and_under_the_name_of_the_rule() -> None:
+    """Failed operations are told in the region of the source.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/repl-metrics.html
+    """
+    asked = " ".join(commands(section(STATE_PAGE, "Is it copied")).replace("\\\n", " ").split())
+    home, copy = FACTS.bucket_name(REGION), FACTS.bucket_name(FACTS.recovery_region)
+    assert asked.startswith(
+        f"export AWS_REGION={REGION} aws cloudwatch get-metric-statistics --namespace AWS/S3 "
+    )
+    assert "--metric-name OperationsFailedReplication " in asked
+    assert re.findall(r"Name=(\w+),Value=(\S+)", asked) == [
+        ("SourceBucket", home),
+        ("DestinationBucket", copy),
+        ("RuleId", REPLICATION_RULE),
+    ]
+    (bucket, key) = re.findall(r"head-object --bucket (\S+) --key (\S+)", asked)[0]
+    assert bucket == home
+    assert any(fnmatchcase(key, pattern) for pattern in stack_keys("live"))
+    assert any("(state.md#is-it-copied)" in duty for duty in duties("every week"))
+
+
+def test_the_page_promises_of_the_copy_what_replication_time_control_does() -> None:
+    assert f"99.99 % within {REPLICATION_TIME_MINUTES.value} minutes" in STATE_PAGE
+    assert f"in the last {REPLICATION_TIME_MINUTES.value} minutes may not have been copied" in STATE_PAGE
+
+
+def test_the_stack_that_no_night_looks_at_is_looked_at_by_an_administrator_every_month() -> None:
+    assert STACK not in list(EnvironmentName)
+    by_hand = commands(section(DRIFT_PAGE, "The home of the state"))
+    assert f"pulumi login {login_url(FACTS.bucket_name(REGION))}\n" in by_hand
+    assert f"pulumi preview --stack {STACK} --refresh --diff --expect-no-changes\n" in by_hand
+    assert any("(drift.md#the-home-of-the-state)" in duty for duty in duties("every month"))
+
+
+def test_an_issue_of_a_night_that_failed_leads_to_what_to_do_about_it() -> None:
+    (opened,) = actions(Unknown(EnvironmentName.LIVE, "https://github.example/log"), [])
+    assert isinstance(opened, Open)
+    (anchor,) = re.findall(r"docs/drift\.md#([\w-]+)", opened.body)
+    assert anchor == "a-night-that-fails"
+    assert "what to do" in section(DRIFT_PAGE, "A night that fails")

@@ -196,7 +196,8 @@ def test_a_protected_database_is_not_deleted_and_its_backups_outlive_it(record: 
     assert inputs["deletionProtection"] is True
     assert inputs["deleteAutomatedBackups"] is False
     assert inputs["skipFinalSnapshot"] is False
-    assert inputs["finalSnapshotIdentifier"] == "quikapp-test-database-final"
+    made_with = made.one(KEY).outputs["keyId"].partition("-")[0]
+    assert inputs["finalSnapshotIdentifier"] == f"quikapp-test-database-final-{made_with}"
 
 
 def test_an_unprotected_database_leaves_nothing_behind(record: Record) -> None:

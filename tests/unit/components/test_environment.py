@@ -106,6 +106,68 @@ def test_what_survives_the_region_is_in_the_recovery_region_and_all_else_in_the_
     assert {token for urn in away if (token := urn.split("::")[2].rsplit("$", 1)[-1]) in holds} == holds
 
 
+def test_a_restore_test_opens_what_either_cluster_left_in_the_recovery_region(
+    recorded: Recording[Environment], facts: EnvironmentFacts
+) -> None:
+    """Copies from home lie under the vaults' key there, snapshots of the replica under its own."""
+    roles = [
+        policy for policy in recorded.of("aws:iam/rolePolicy:RolePolicy") if "-restore-tests-" in policy.name
+    ]
+    if facts.recovery is None:
+        assert roles == []
+        return
+    opened = {
+        resource
+        for statement in json.loads(roles[0].inputs["policy"])["Statement"]
+        if "kms:Decrypt" in statement["Action"]
+        for resource in statement["Resource"]
+    }
+    (replica,) = [
+        cluster.inputs["kmsKeyId"]
+        for cluster in recorded.of("aws:rds/cluster:Cluster")
+        if cluster.inputs["region"] == facts.recovery_region
+    ]
+    copies = {
+        vault.inputs["kmsKeyArn"]
+        for vault in recorded.of("aws:backup/vault:Vault")
+        if vault.inputs["region"] == facts.recovery_region
+    }
+    assert opened == {replica, *copies}
+
+
+def test_the_report_expects_every_source_in_every_vault_in_which_it_has_recovery_points(
+    recorded: Recording[Environment], facts: EnvironmentFacts
+) -> None:
+    event = json.loads(
+        recorded.one("aws:scheduler/schedule:Schedule", f"{facts.name}-recovery-report-schedule").inputs[
+            "target"
+        ]["input"]
+    )
+    clusters = {
+        cluster.inputs["region"]: cluster.outputs["arn"] for cluster in recorded.of("aws:rds/cluster:Cluster")
+    }
+    (files,) = [
+        bucket.outputs["arn"]
+        for bucket in recorded.of("aws:s3/bucket:Bucket")
+        if bucket.name == f"{facts.name}-storage-files"
+    ]
+    expected = {
+        ("database", facts.region): {clusters[facts.region]},
+        ("database", facts.recovery_region): set(clusters.values()),
+        ("files", facts.region): {files},
+        ("files", facts.recovery_region): {files},
+    }
+    assert {(vault["data"], vault["region"]): set(vault["sources"]) for vault in event["vaults"]} == expected
+    assert {
+        (test["vault"]["data"], test["vault"]["region"]): set(test["vault"]["sources"])
+        for test in event["restoreTests"]
+    } == (
+        {}
+        if facts.recovery is None
+        else {key: sources for key, sources in expected.items() if key[1] == facts.recovery_region}
+    )
+
+
 def test_no_policy_is_boundless(recorded: Recording[Environment]) -> None:
     recorded.assert_least_privilege()
 

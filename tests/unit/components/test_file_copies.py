@@ -76,6 +76,12 @@ def test_a_copy_moves_what_has_changed_and_verifies_it(record: Record) -> None:
     assert options["objectTags"] == "PRESERVE"
 
 
+def test_an_object_gets_no_owner_and_no_mode_of_a_file_system(record: Record) -> None:
+    """Left to itself, DataSync carries over those of a file system, and S3 has none."""
+    options = copies(record).one(TASK).inputs["options"]
+    assert (options["uid"], options["gid"], options["posixPermissions"]) == ("NONE", "NONE", "NONE")
+
+
 def test_a_deleted_file_is_deleted_from_the_copy_so_that_its_retention_begins(record: Record) -> None:
     assert copies(record).one(TASK).inputs["options"]["preserveDeletedFiles"] == "REMOVE"
 

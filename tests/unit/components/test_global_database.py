@@ -197,7 +197,8 @@ def test_either_cluster_refuses_to_go_and_its_backups_outlive_it(record: Record,
     assert cluster.inputs["deletionProtection"] is True
     assert cluster.inputs["deleteAutomatedBackups"] is False
     assert cluster.inputs["skipFinalSnapshot"] is False
-    assert cluster.inputs["finalSnapshotIdentifier"] == f"quikapp-test-{NAMES[site]}-final"
+    made_with = of_site(made, KEY, site, "key").outputs["keyId"].partition("-")[0]
+    assert cluster.inputs["finalSnapshotIdentifier"] == f"quikapp-test-{NAMES[site]}-final-{made_with}"
 
 
 def test_the_global_database_refuses_to_go(record: Record) -> None:

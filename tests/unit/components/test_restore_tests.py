@@ -22,6 +22,7 @@ VAULTS = {
     for data in (Data.DATABASE, Data.FILES)
 }
 VAULT_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/vaults"
+CLUSTER_KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/replica"
 
 PLAN = "aws:backup/restoreTestingPlan:RestoreTestingPlan"
 SELECTION = "aws:backup/restoreTestingSelection:RestoreTestingSelection"
@@ -37,6 +38,7 @@ def restore_tests(record: Record, *, every_days: int = 7) -> Recording[RestoreTe
                 every_days=every_days,
                 vault_arns=VAULTS,
                 key_arn=VAULT_KEY,
+                cluster_key_arn=CLUSTER_KEY,
                 vpc_id="vpc-1",
                 subnet_ids=["subnet-1", "subnet-2"],
                 zones=["eu-central-1a", "eu-central-1b"],
@@ -52,6 +54,17 @@ def metadata(made: Recording[RestoreTests], data: Data) -> dict[str, Any]:
 
 def allowed(made: Recording[RestoreTests]) -> list[dict[str, Any]]:
     return json.loads(made.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"])["Statement"]
+
+
+def granted(made: Recording[RestoreTests]) -> dict[tuple[str, str], set[str]]:
+    """Resource and condition, as JSON → actions that the role may do there."""
+    grants: dict[tuple[str, str], set[str]] = {}
+    for statement in allowed(made):
+        assert statement["Effect"] == "Allow"
+        for resource in statement["Resource"]:
+            condition = json.dumps(statement.get("Condition", {}))
+            grants.setdefault((resource, condition), set()).update(statement["Action"])
+    return grants
 
 
 @pytest.mark.parametrize(("data", "kind"), [(Data.DATABASE, "Aurora"), (Data.FILES, "S3")])
@@ -115,6 +128,11 @@ def test_restored_files_are_encrypted_with_the_key_of_the_vault(record: Record) 
     }
 
 
+def test_a_test_begins_within_the_hour(record: Record) -> None:
+    """Left to itself, AWS Backup may begin any time within a day, and a test that is late is not yet overdue."""
+    assert [plan.inputs["startWindowHours"] for plan in restore_tests(record).of(PLAN)] == [1, 1]
+
+
 def test_what_was_restored_is_removed_as_soon_as_the_test_has_ended(record: Record) -> None:
     for selection in restore_tests(record).of(SELECTION):
         assert "validationWindowHours" not in selection.inputs
@@ -163,7 +181,10 @@ def test_what_only_reads_is_all_that_holds_for_every_resource(record: Record) ->
     ] == []
 
 
-def test_the_role_uses_the_vaults_key_and_no_other(record: Record) -> None:
+def test_the_role_opens_copies_with_the_vaults_key_and_snapshots_with_the_clusters_own(
+    record: Record,
+) -> None:
+    """A snapshot keeps the key of its cluster, in whichever vault it lies."""
     keys = {
         resource
         for statement in allowed(restore_tests(record))
@@ -171,7 +192,70 @@ def test_the_role_uses_the_vaults_key_and_no_other(record: Record) -> None:
         for resource in statement["Resource"]
         if action.startswith("kms:")
     }
-    assert keys == {VAULT_KEY}
+    assert keys == {VAULT_KEY, CLUSTER_KEY}
+
+
+def test_what_the_role_may_do_and_to_what(record: Record) -> None:
+    rds = f"arn:aws:rds:{REGION}:{ACCOUNT}"
+    anyhow = "{}"
+    by_rds = '{"StringLike": {"kms:ViaService": "rds.*.amazonaws.com"}}'
+    for_aws = '{"Bool": {"kms:GrantIsForAWSResource": "true"}}'
+    crypt = {
+        "kms:Decrypt",
+        "kms:Encrypt",
+        "kms:GenerateDataKey",
+        "kms:GenerateDataKeyWithoutPlaintext",
+        "kms:ReEncryptFrom",
+        "kms:ReEncryptTo",
+    }
+    restore = {"rds:AddTagsToResource", "rds:RestoreDBClusterFromSnapshot"}
+    assert granted(restore_tests(record)) == {
+        ("*", anyhow): {
+            "ec2:DescribeAccountAttributes",
+            "ec2:DescribeAvailabilityZones",
+            "ec2:DescribeInternetGateways",
+            "ec2:DescribeSecurityGroups",
+            "ec2:DescribeSubnets",
+            "ec2:DescribeVpcs",
+            "rds:DescribeDBClusterSnapshots",
+            "rds:DescribeDBClusters",
+            "rds:DescribeDBInstances",
+            "rds:ListTagsForResource",
+        },
+        (f"{rds}:cluster:awsbackup-restore-test*", anyhow): {*restore, "rds:DeleteDBCluster"},
+        (f"{rds}:cluster-snapshot:awsbackup:*", anyhow): restore,
+        (f"{rds}:cluster-pg:*", anyhow): restore,
+        (f"{rds}:og:*", anyhow): restore,
+        (f"{rds}:subgrp:*", anyhow): restore,
+        ("arn:aws:s3:::awsbackup-restore-test-*", anyhow): {
+            "s3:CreateBucket",
+            "s3:GetBucketLocation",
+            "s3:GetBucketOwnershipControls",
+            "s3:GetBucketVersioning",
+            "s3:ListBucket",
+            "s3:ListBucketVersions",
+            "s3:PutBucketOwnershipControls",
+            "s3:PutBucketVersioning",
+        },
+        ("arn:aws:s3:::awsbackup-restore-test-*/*", anyhow): {
+            "s3:DeleteObject",
+            "s3:GetObject",
+            "s3:GetObjectAcl",
+            "s3:GetObjectTagging",
+            "s3:GetObjectVersion",
+            "s3:GetObjectVersionAcl",
+            "s3:ListMultipartUploadParts",
+            "s3:PutObject",
+            "s3:PutObjectAcl",
+            "s3:PutObjectTagging",
+            "s3:PutObjectVersionAcl",
+        },
+        (VAULT_KEY, anyhow): {"kms:DescribeKey", *crypt},
+        (CLUSTER_KEY, anyhow): {"kms:DescribeKey"},
+        (CLUSTER_KEY, by_rds): crypt,
+        (VAULT_KEY, for_aws): {"kms:CreateGrant"},
+        (CLUSTER_KEY, for_aws): {"kms:CreateGrant"},
+    }
 
 
 def test_aws_backup_takes_the_role_for_this_account_only(record: Record) -> None:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from components.state_backend import ACCESS_LOG_DAYS, StateBackend, StateBackendArgs
+from components.state_backend import ACCESS_LOG_DAYS, REPLICATION_RULE, StateBackend, StateBackendArgs
 from operations.environments import EnvironmentName
 from operations.state import StackAccess, StateFacts
-from tests.unit.components.policy_decisions import Request, is_allowed
+from tests.unit.components.policy_decisions import Request, is_allowed, role_may
 from tests.unit.components.recording import ACCOUNT, Recording, Resource, record
 
 HOME, RECOVERY = "eu-west-1", "eu-central-1"
@@ -354,6 +355,7 @@ def test_everything_is_copied_to_the_recovery_region_and_encrypted_there_with_it
 ) -> None:
     replication = made.one("aws:s3/bucketReplicationConfig:BucketReplicationConfig")
     assert replication.inputs["bucket"] == part(made, "Bucket", "home").outputs["bucket"]
+    assert rule(made)["id"] == REPLICATION_RULE
     assert rule(made)["status"] == "Enabled"
     assert rule(made)["filter"] == {"prefix": ""}
     assert rule(made)["sourceSelectionCriteria"] == {"sseKmsEncryptedObjects": {"status": "Enabled"}}
@@ -400,7 +402,7 @@ def test_the_copying_role_reads_here_and_writes_there_and_nothing_else(made: Rec
         },
         f"{recovery}/*": {"s3:ReplicateObject", "s3:ReplicateDelete", "s3:ReplicateTags"},
         keys[0]: {"kms:Decrypt"},
-        keys[1]: {"kms:Encrypt"},
+        keys[1]: {"kms:Decrypt", "kms:Encrypt"},
     }
     assert [
         statement["Condition"]["StringEquals"] for statement in statements if "Condition" in statement
@@ -408,6 +410,44 @@ def test_the_copying_role_reads_here_and_writes_there_and_nothing_else(made: Rec
         {"kms:ViaService": f"s3.{HOME}.amazonaws.com", "kms:EncryptionContext:aws:s3:arn": home},
         {"kms:ViaService": f"s3.{RECOVERY}.amazonaws.com", "kms:EncryptionContext:aws:s3:arn": recovery},
     ]
+
+
+@pytest.mark.parametrize(
+    ("site", "uses"), [("home", {"kms:Decrypt"}), ("recovery", {"kms:Decrypt", "kms:Encrypt"})]
+)
+def test_the_copying_role_uses_the_keys_as_s3_does_where_buckets_have_keys_of_their_own(
+    made: Recording[StateBackend], site: str, uses: set[str]
+) -> None:
+    """S3 decrypts the bucket key of the copy before it uses it; the context is the bucket and not the object.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/replication-config-for-kms-objects.html#bk-replication
+    """
+    (encryption,) = part(made, "BucketServerSideEncryptionConfiguration", site).inputs["rules"]
+    assert encryption["bucketKeyEnabled"] is True
+    bucket, key = part(made, "Bucket", site).outputs["arn"], made.one(KEY, f"state-{site}-key")
+
+    def may(action: str, context: Mapping[str, str] | None = None) -> bool:
+        asked = Request(
+            principal=REPLICATION,
+            action=action,
+            resource=key.outputs["arn"],
+            context={
+                "kms:ViaService": f"s3.{REGIONS[site]}.amazonaws.com",
+                "kms:EncryptionContext:aws:s3:arn": bucket,
+                **(context or {}),
+            },
+        )
+        return role_may([made.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]], asked) and is_allowed(
+            key.inputs["policy"], replace(asked, iam_allows=True)
+        )
+
+    every_use = {"kms:Decrypt", "kms:Encrypt", "kms:GenerateDataKey", "kms:ScheduleKeyDeletion"}
+    assert {action for action in every_use if may(action)} == uses
+    for stray in (
+        {"kms:ViaService": f"ec2.{REGIONS[site]}.amazonaws.com"},
+        {"kms:EncryptionContext:aws:s3:arn": "arn:aws:s3:::another-bucket"},
+    ):
+        assert not any(may(action, stray) for action in every_use)
 
 
 def test_the_locked_buckets_let_the_copying_role_do_its_work(made: Recording[StateBackend]) -> None:

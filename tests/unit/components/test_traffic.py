@@ -2,14 +2,16 @@
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pulumi
 import pytest
 
 from components.traffic import ExistingCertificate, HostedZone, Route, Traffic, TrafficArgs
-from operations.release import Switch
-from operations.slots import Slot, Weights
+from operations.release import Release, SlotRelease, Standby, Switch
+from operations.rollout.guard import Terms
+from operations.slots import Slot
 from tests.unit.components.conftest import Record
 from tests.unit.components.recording import Recording, Resource
 
@@ -28,6 +30,18 @@ CERTIFICATE = "aws:acm/certificate:Certificate"
 RECORD = "aws:route53/record:Record"
 WEB_ACL = "aws:wafv2/webAcl:WebAcl"
 
+
+def released(blue: int, green: int, *, new: str = "v2.4.0", **facts: str) -> Release:
+    """A release with these weights, on its way from blue to green where nothing else is said."""
+    slots = {
+        "blue": SlotRelease(version="v2.3.0", weight=blue),
+        "green": SlotRelease(version=new, weight=green),
+    }
+    return Release.model_validate(
+        {**slots, "standby": Standby.FULL, "switch": Switch.LADDER, "stable": "v2.3.0", **facts}
+    )
+
+
 ARGS = TrafficArgs(
     prefix="quikapp-test",
     region=REGION,
@@ -42,8 +56,7 @@ ARGS = TrafficArgs(
         "users": Route(path="/api/users", port=9090, health_path="/health"),
         "web": Route(path="/", port=8080, health_path="/"),
     },
-    weights=Weights(blue=95, green=5),
-    switch=Switch.LADDER,
+    release=released(95, 5),
     namespaces={slot: slot.namespace for slot in Slot},
     deregistration_delay_seconds=30,
     waf=True,
@@ -86,76 +99,123 @@ def group_id(made: Recording[Traffic]) -> str:
 
 @pytest.mark.parametrize(("blue", "green"), [(100, 0), (95, 5), (75, 25), (50, 50), (0, 100)])
 def test_every_rule_lists_both_slots_with_their_weights(record: Record, blue: int, green: int) -> None:
-    made = declare(record, replace(ARGS, weights=Weights(blue=blue, green=green)))
+    made = declare(record, replace(ARGS, release=released(blue, green)))
     for service in ARGS.routes:
         assert shares(made, service) == {"blue": blue, "green": green}
         assert sum(shares(made, service).values()) == 100
 
 
-def move(
-    record: Record, now: tuple[int, int], then: tuple[int, int], switch: Switch, stable: Slot | None = None
-) -> None:
-    """Let the engine ask the guard of a rule about an update from one pair of weights, blue and green, to another."""
-    made = declare(record, replace(ARGS, switch=switch, stable=stable))
+def inputs(made: Recording[Traffic], service: str = "api") -> dict[str, Any]:
+    """What the engine holds of a service's rule."""
+    return dict(rule(made, service).inputs)
+
+
+def update(record: Record, now: dict[str, Any], then: Release, **changed: object) -> None:
+    """Let the engine ask the guard about an update of a rule to a release, with some of its inputs changed."""
+    made = declare(record, replace(ARGS, release=then))
     (name,) = rule(made, "api").before_update
+    new = {**inputs(made), **changed}
+    made.hooks[name](pulumi.ResourceHookArgs("urn", "id", "rule", LISTENER_RULE, new, now, None, None))
 
-    def inputs(weights: tuple[int, int]) -> dict[str, Any]:
-        groups = [
-            {"arn": f"arn-{slot}", "weight": float(weight)}
-            for slot, weight in zip(Slot, weights, strict=True)
-        ]
-        return {"actions": [{"type": "forward", "forward": {"targetGroups": groups}}]}
 
-    made.hooks[name](
-        pulumi.ResourceHookArgs("urn", "id", "rule", LISTENER_RULE, inputs(then), inputs(now), None, None)
-    )
+def in_force(record: Record, release: Release) -> dict[str, Any]:
+    return inputs(declare(record, replace(ARGS, release=release)))
+
+
+def forward(now: dict[str, Any], *order: int, arns: tuple[object, object] | None = None) -> dict[str, Any]:
+    """The same inputs with the target groups in another order, or with other ARNs."""
+    (action,) = now["actions"]
+    groups = [
+        {**group, "arn": arn}
+        for group, arn in zip(
+            action["forward"]["targetGroups"],
+            arns or [group["arn"] for group in action["forward"]["targetGroups"]],
+            strict=True,
+        )
+    ]
+    return {**now, "actions": [{"type": "forward", "forward": {"targetGroups": [groups[i] for i in order]}}]}
+
+
+def test_a_rule_tells_by_tags_on_which_terms_its_weights_move(record: Record) -> None:
+    made = declare(record)
+    for service in ARGS.routes:
+        tags = rule(made, service).inputs["tags"]
+        assert Terms.told_by(tags) == Terms.of(ARGS.release)
+        assert tags["owner"] == TAGS["owner"]
+    assert Terms.told_by(rule(made, "closed").inputs["tags"]) is None
+
+
+def test_weights_move_up_the_ladder_and_back(record: Record) -> None:
+    rungs = (released(100, 0), released(95, 5), released(75, 25), released(50, 50), released(0, 100))
+    for now, then in pairwise(rungs):
+        update(record, in_force(record, now), then)
+        update(record, in_force(record, then), released(100, 0))
 
 
 @pytest.mark.parametrize(
-    ("now", "then", "stable"),
+    ("now", "then", "why"),
     [
-        ((100, 0), (95, 5), None),
-        ((95, 5), (75, 25), None),
-        ((75, 25), (50, 50), None),
-        ((50, 50), (0, 100), None),
-        ((5, 95), (25, 75), None),
-        ((50, 50), (100, 0), Slot.BLUE),
-        ((75, 25), (100, 0), None),
-        ((0, 100), (100, 0), Slot.BLUE),
-        ((60, 40), (100, 0), None),
-        ((95, 5), (95, 5), None),
-        ((60, 40), (60, 40), None),
-    ],
-)
-def test_weights_may_move_up_the_ladder_or_back_to_the_stable_slot(
-    record: Record, now: tuple[int, int], then: tuple[int, int], stable: Slot | None
-) -> None:
-    move(record, now, then, Switch.LADDER, stable)
-
-
-@pytest.mark.parametrize(
-    ("now", "then", "stable", "why"),
-    [
-        ((95, 5), (50, 50), None, "green may not move from 5 % to 50 % .*0 % .*25 %"),
-        ((100, 0), (0, 100), None, "green may not move from 0 % to 100 % .*5 %"),
-        ((0, 100), (100, 0), None, "blue may not move from 0 % to 100 %"),
-        ((0, 100), (100, 0), Slot.GREEN, "blue may not move from 0 % to 100 %"),
-        ((50, 50), (75, 25), Slot.BLUE, "green may not move from 50 % to 25 %"),
-        ((60, 40), (50, 50), None, "green may not move from 40 % to 50 %"),
+        ((95, 5), (50, 50), "green may not move from 5 % to 50 % .*0 % .*25 %"),
+        ((100, 0), (0, 100), "green may not move from 0 % to 100 % .*5 %"),
+        ((50, 50), (75, 25), "green may not move from 50 % to 25 %"),
+        ((60, 40), (50, 50), "green may not move from 40 % to 50 %"),
     ],
 )
 def test_any_other_move_of_weights_is_refused(
-    record: Record, now: tuple[int, int], then: tuple[int, int], stable: Slot | None, why: str
+    record: Record, now: tuple[int, int], then: tuple[int, int], why: str
 ) -> None:
     with pytest.raises(ValueError, match=why):
-        move(record, now, then, Switch.LADDER, stable)
+        update(record, in_force(record, released(*now)), released(*then))
 
 
-def test_where_traffic_switches_at_once_nothing_lies_between_the_slots(record: Record) -> None:
-    move(record, (100, 0), (0, 100), Switch.AT_ONCE)
-    move(record, (0, 100), (100, 0), Switch.AT_ONCE)
-    with pytest.raises(ValueError, match="may not move from 0 % to 5 %"):
-        move(record, (100, 0), (95, 5), Switch.AT_ONCE)
+@pytest.mark.parametrize("now", [(100, 0), (95, 5), (75, 25)])
+@pytest.mark.parametrize("excuse", [{"stable": "v2.4.0"}, {"switch": Switch.AT_ONCE}])
+def test_no_edit_brings_its_own_leave_along(
+    record: Record, now: tuple[int, int], excuse: dict[str, str]
+) -> None:
+    with pytest.raises(ValueError, match=r"may not move|nothing but the weights may change"):
+        update(record, in_force(record, released(*now)), released(0, 100, **excuse))
+
+
+def test_a_checkout_that_is_behind_changes_nothing_while_traffic_is_shared(record: Record) -> None:
+    behind = released(100, 0, new="v2.2.0")
+    with pytest.raises(ValueError, match=r"in force is green v2\.4\.0; this stack file says green v2\.2\.0"):
+        update(record, in_force(record, released(95, 5)), behind)
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_slots_are_known_by_their_target_groups_in_whatever_order_these_are_listed(
+    record: Record, order: tuple[int, int]
+) -> None:
+    now = forward(in_force(record, released(75, 25)), *order)
+    update(record, now, released(50, 50))
+    update(record, now, released(100, 0))
+    with pytest.raises(ValueError, match="green may not move from 25 % to 75 %"):
+        update(record, now, released(25, 75))
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_target_group_that_is_not_there_yet_has_the_place_that_is_left(
+    record: Record, order: tuple[int, int]
+) -> None:
+    now = forward(in_force(record, released(75, 25)), *order)
+    then = in_force(record, released(50, 50))
+    _, green = (group["arn"] for group in then["actions"][0]["forward"]["targetGroups"])
+    unknown = forward(then, 0, 1, arns=(pulumi.UNKNOWN, green))
+    update(record, now, released(50, 50), actions=unknown["actions"])
+
+
+def test_while_both_target_groups_are_new_the_order_tells(record: Record) -> None:
+    now, then = in_force(record, released(75, 25)), in_force(record, released(50, 50))
+    unknown = forward(then, 0, 1, arns=(pulumi.UNKNOWN, pulumi.UNKNOWN))
+    update(record, now, released(50, 50), actions=unknown["actions"])
+
+
+def test_a_rule_from_before_there_were_tags_goes_by_those_it_gets(record: Record) -> None:
+    before = {**in_force(record, released(95, 5)), "tags": TAGS}
+    update(record, before, released(75, 25))
+    with pytest.raises(ValueError, match="green may not move from 5 % to 50 %"):
+        update(record, before, released(50, 50))
 
 
 def test_moves_are_refused_in_previews_too(record: Record) -> None:
@@ -168,12 +228,13 @@ def test_moves_are_refused_in_previews_too(record: Record) -> None:
     assert not options.ignore_errors
 
 
-def test_a_rule_that_shares_nothing_out_is_none_of_the_guard_s_business(record: Record) -> None:
-    made = declare(record)
-    closed: dict[str, Any] = {"actions": [{"type": "fixed-response"}]}
-    made.hooks["traffic-guard"](
-        pulumi.ResourceHookArgs("urn", "id", "rule", LISTENER_RULE, closed, closed, None, None)
-    )
+def test_a_rule_that_shares_requests_out_does_nothing_else_afterwards(record: Record) -> None:
+    shares, closed = in_force(record, released(95, 5)), [{"type": "fixed-response"}]
+    with pytest.raises(
+        ValueError, match="rule shares requests out between blue and green, and would not any more"
+    ):
+        update(record, shares, released(95, 5), actions=closed)
+    update(record, {**shares, "actions": closed}, released(95, 5))
 
 
 def test_weights_are_never_ignored(record: Record) -> None:
@@ -181,11 +242,11 @@ def test_weights_are_never_ignored(record: Record) -> None:
 
 
 def test_a_new_weight_changes_listener_rules_only(record: Record) -> None:
-    def inputs(made: Recording[Traffic]) -> dict[str, Any]:
+    def everything(made: Recording[Traffic]) -> dict[str, Any]:
         return {resource.urn: resource.inputs for resource in made.resources}
 
-    before = inputs(declare(record))
-    after = inputs(declare(record, replace(ARGS, weights=Weights(blue=75, green=25))))
+    before = everything(declare(record))
+    after = everything(declare(record, replace(ARGS, release=released(75, 25))))
     assert before.keys() == after.keys()
     changed = {urn for urn in before if before[urn] != after[urn]}
     assert {urn.split("::")[2].split("$")[-1] for urn in changed} == {LISTENER_RULE}

@@ -70,6 +70,17 @@ def allowed(made: Recording[Vaults]) -> list[dict[str, Any]]:
     return json.loads(made.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"])["Statement"]
 
 
+def granted(made: Recording[Vaults]) -> dict[tuple[str, str], set[str]]:
+    """Resource and condition, as JSON → actions that the role may do there."""
+    grants: dict[tuple[str, str], set[str]] = {}
+    for statement in allowed(made):
+        assert statement["Effect"] == "Allow"
+        for resource in statement["Resource"]:
+            condition = json.dumps(statement.get("Condition", {}))
+            grants.setdefault((resource, condition), set()).update(statement["Action"])
+    return grants
+
+
 def sites(made: Recording[Vaults], token: str) -> dict[str, Resource]:
     return {resource.name.removeprefix("vaults-"): resource for resource in made.of(token)}
 
@@ -113,6 +124,14 @@ def test_a_backup_is_given_up_before_the_next_one_begins(record: Record) -> None
     for plan in vaults(record).of(PLAN):
         (daily,) = plan.inputs["rules"]
         assert 60 <= daily["startWindow"] < daily["completionWindow"] < 24 * 60
+
+
+def test_recovery_points_carry_the_tags_of_their_environment(record: Record) -> None:
+    """By them bills are sorted: what is kept in a vault costs long after its cluster."""
+    for plan in vaults(record, replica=True).of(PLAN):
+        (daily,) = plan.inputs["rules"]
+        data = plan.name.split("-")[1]
+        assert daily["recoveryPointTags"] == {**TAGS, "Name": f"quikapp-test-{data}"}
 
 
 def test_aws_backup_leaves_the_clusters_own_continuous_backup_alone(record: Record) -> None:
@@ -251,41 +270,88 @@ def test_aws_backup_takes_the_role_for_this_account_only(record: Record) -> None
     assert statement["Condition"] == {"StringEquals": {"aws:SourceAccount": ACCOUNT}}
 
 
-def test_the_role_reads_this_bucket_and_these_clusters_and_no_other(record: Record) -> None:
+def test_what_the_role_may_do_and_to_what(record: Record) -> None:
     made = vaults(record, replica=True)
-    resources = {
-        action: set(statement["Resource"]) for statement in allowed(made) for action in statement["Action"]
-    }
-    assert resources["s3:GetObjectVersion"] == {f"{BUCKET}/*"}
-    assert resources["s3:ListBucketVersions"] == {BUCKET}
+    own_vaults = [vault.outputs["arn"] for vault in made.of(VAULT)]
+    own_keys = [key.outputs["arn"] for key in made.of(KEY)]
+    assert (len(own_vaults), len(own_keys)) == (4, 2)
     snapshots = f"arn:aws:rds:*:{ACCOUNT}:cluster-snapshot:awsbackup:*"
-    assert resources["rds:CreateDBClusterSnapshot"] == {CLUSTER, REPLICA, snapshots}
-    assert resources["rds:DeleteDBClusterSnapshot"] == {snapshots}
-
-
-def test_the_role_copies_between_its_own_vaults_only(record: Record) -> None:
-    made = vaults(record)
-    own = {vault.outputs["arn"] for vault in made.of(VAULT)}
-    (into,) = [
-        statement for statement in allowed(made) if "backup:CopyIntoBackupVault" in statement["Action"]
-    ]
-    (out,) = [statement for statement in allowed(made) if "backup:CopyFromBackupVault" in statement["Action"]]
-    assert set(into["Resource"]) == own
-    assert set(out["Condition"]["ForAllValues:ArnLike"]["backup:CopyTargets"]) == own
-
-
-def test_the_role_uses_the_keys_of_what_it_backs_up_and_of_its_vaults(record: Record) -> None:
-    made = vaults(record, replica=True)
-    own = {key.outputs["arn"] for key in made.of(KEY)}
-    keys = {
-        (action, bool(statement.get("Condition"))): set(statement["Resource"])
-        for statement in allowed(made)
-        for action in statement["Action"]
-        if action.startswith("kms:")
+    points = f"arn:aws:backup:*:{ACCOUNT}:recovery-point:*"
+    anyhow = "{}"
+    by_s3 = '{"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}}'
+    for_aws = '{"Bool": {"kms:GrantIsForAWSResource": "true"}}'
+    of_aws_backup = '{"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/aws/backup"}}'
+    into_own = json.dumps(
+        {
+            "ForAllValues:ArnLike": {
+                "backup:CopyTargets": [
+                    made.one(VAULT, f"vaults-{data}-{site}").outputs["arn"]
+                    for data in ("database", "files")
+                    for site in Site
+                ]
+            }
+        }
+    )
+    snapshot = {"rds:AddTagsToResource", "rds:CopyDBClusterSnapshot", "rds:CreateDBClusterSnapshot"}
+    assert granted(made) == {
+        ("*", anyhow): {
+            "cloudwatch:GetMetricData",
+            "events:ListRules",
+            "rds:DescribeDBClusterAutomatedBackups",
+            "rds:DescribeDBClusterSnapshots",
+            "rds:DescribeDBClusters",
+            "rds:DescribeDBInstances",
+            "rds:ListTagsForResource",
+            "s3:ListAllMyBuckets",
+            "tag:GetResources",
+        },
+        (CLUSTER, anyhow): snapshot,
+        (REPLICA, anyhow): snapshot,
+        (snapshots, anyhow): {*snapshot, "rds:DeleteDBClusterSnapshot"},
+        (BUCKET, anyhow): {
+            "s3:GetBucketAcl",
+            "s3:GetBucketLocation",
+            "s3:GetBucketNotification",
+            "s3:GetBucketTagging",
+            "s3:GetBucketVersioning",
+            "s3:GetInventoryConfiguration",
+            "s3:ListBucket",
+            "s3:ListBucketVersions",
+            "s3:ListTagsForResource",
+            "s3:PutBucketNotification",
+            "s3:PutInventoryConfiguration",
+        },
+        (f"{BUCKET}/*", anyhow): {
+            "s3:GetObject",
+            "s3:GetObjectAcl",
+            "s3:GetObjectTagging",
+            "s3:GetObjectVersion",
+            "s3:GetObjectVersionAcl",
+            "s3:GetObjectVersionTagging",
+        },
+        (f"arn:aws:events:*:{ACCOUNT}:rule/AwsBackupManagedRule*", anyhow): {
+            "events:DeleteRule",
+            "events:DescribeRule",
+            "events:DisableRule",
+            "events:EnableRule",
+            "events:ListTargetsByRule",
+            "events:PutRule",
+            "events:PutTargets",
+            "events:RemoveTargets",
+        },
+        (BUCKET_KEY, by_s3): {"kms:Decrypt", "kms:DescribeKey"},
+        (f"arn:aws:kms:*:{ACCOUNT}:key/*", of_aws_backup): {"kms:DescribeKey"},
+        **{(key, anyhow): {"kms:DescribeKey"} for key in (CLUSTER_KEY, REPLICA_KEY)},
+        **{(key, anyhow): {"kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey"} for key in own_keys},
+        **{(key, for_aws): {"kms:CreateGrant"} for key in (CLUSTER_KEY, REPLICA_KEY, *own_keys)},
+        **{
+            (vault, anyhow): {"backup:CopyIntoBackupVault", "backup:DescribeBackupVault"}
+            for vault in own_vaults
+        },
+        (points, into_own): {"backup:CopyFromBackupVault"},
+        (snapshots, into_own): {"backup:CopyFromBackupVault"},
+        (points, anyhow): {"backup:TagResource"},
     }
-    assert keys["kms:Decrypt", True] == {BUCKET_KEY}
-    assert keys["kms:CreateGrant", True] == {CLUSTER_KEY, REPLICA_KEY, *own}
-    assert keys["kms:Decrypt", False] == keys["kms:GenerateDataKey", False] == own
 
 
 def test_what_only_reads_is_all_that_holds_for_every_resource(record: Record) -> None:
@@ -318,6 +384,25 @@ def test_the_vaults_are_told_by_data_and_site(record: Record) -> None:
             assert made.value(told.name) == vault.inputs["name"]
             assert made.value(told.arn) == vault.outputs["arn"]
             assert made.value(told.key_arn) == vault.inputs["kmsKeyArn"]
+
+
+@pytest.mark.parametrize("replica", [False, True])
+def test_a_vault_tells_all_that_has_recovery_points_in_it(record: Record, replica: bool) -> None:
+    """What is backed up at home is copied to the recovery region, where the replica is backed up beside it."""
+    made = vaults(record, replica=replica)
+    told = {
+        (data, site): [made.value(source) for source in vault.sources]
+        for data, kept in made.result.vaults.items()
+        for site, vault in kept.items()
+    }
+    assert told == {
+        (Data.DATABASE, Site.HOME): [CLUSTER],
+        (Data.DATABASE, Site.RECOVERY): [CLUSTER, REPLICA] if replica else [CLUSTER],
+        (Data.FILES, Site.HOME): [BUCKET],
+        (Data.FILES, Site.RECOVERY): [BUCKET],
+    }
+    selected = {source for selection in made.of(SELECTION) for source in selection.inputs["resources"]}
+    assert {source for sources in told.values() for source in sources} == selected
 
 
 def test_everything_is_tagged_and_closed(record: Record) -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from delivery.command import FAILED, INTERRUPTED
 from operations.delivery import door
 from operations.environments import EnvironmentName
+from rollout.command_line import FAILED, INTERRUPTED
 from rollout.ending import ROLLED_BACK
 from rollout.record import LEASE, LEASE_IN_UPDATE
 from tests.unit.pages import PAGES, code, section, table

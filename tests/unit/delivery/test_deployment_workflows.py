@@ -223,7 +223,8 @@ def test_the_jobs_have_these_rights_and_no_others() -> None:
     expected = {
         "deploy.deploy": signs_in,
         "deploy.record": {"contents": "write"},
-        "drift.drift": {**signs_in, "issues": "write"},
+        "drift.drift": signs_in,
+        "drift.report": {**reads, "issues": "write"},
         "pull-request.checks": reads,
         "pull-request.preview": signs_in,
         "pull-request.comment": {**reads, "pull-requests": "write"},

@@ -1,4 +1,5 @@
-"""`drift` and `drift report`: one issue for each stack, and exit codes that a pipeline can act on."""
+"""`drift` and `drift report`: one issue for each stack, also of one that could not be looked at, and exit codes that a pipeline
+can act on."""
 
 from __future__ import annotations
 
@@ -12,10 +13,11 @@ import pytest
 from delivery import cli
 from delivery.errors import DeliveryError
 from delivery.github import GitHub, GitHubIssues
-from operations.drift import Cause, Difference, Drift, Open, markdown
+from operations.drift import Action, Cause, Difference, Drift, Open, markdown
 from operations.environments import EnvironmentName
 from tests.unit.delivery.fake_github import REPOSITORY, TOKEN, FakeGitHub, fake_github
 
+LOG = "https://github.example/quikapp/operations/actions/runs/1"
 QUIET = Drift(stack=EnvironmentName.LIVE)
 DRIFT = Drift(
     stack=EnvironmentName.LIVE,
@@ -51,10 +53,15 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     return int(ended.value.code or 0)
 
 
-def report(monkeypatch: pytest.MonkeyPatch, folder: Path, found: Drift) -> int:
-    file = folder / "drift.json"
-    file.write_text(found.model_dump_json(by_alias=True))
-    return run(monkeypatch, "report", str(file))
+def report(monkeypatch: pytest.MonkeyPatch, folder: Path, found: Drift | None, log: str = LOG) -> int:
+    """Report what was found of live, or that nothing was; all other stacks are quiet."""
+    for stack in EnvironmentName:
+        (folder / f"{stack}.json").write_text(Drift(stack=stack).model_dump_json(by_alias=True))
+    if found is None:
+        (folder / "live.json").unlink()
+    else:
+        (folder / "live.json").write_text(found.model_dump_json(by_alias=True))
+    return run(monkeypatch, "report", str(folder), "--log", log)
 
 
 def found_now(monkeypatch: pytest.MonkeyPatch, found: Drift) -> None:
@@ -93,7 +100,7 @@ def test_the_issues_of_other_stacks_and_other_people_are_left_alone(
     github: FakeGitHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     others = [
-        github.add("Drift: dev"),
+        github.add("Drift: prod"),
         github.add("Drift: live, again"),
         github.add("Drift: live", pull_request=True),
         github.add("Drift: live", state="closed"),
@@ -158,15 +165,72 @@ def test_without_a_token_nothing_is_asked(
     assert github.asked == []
 
 
-def test_a_file_that_is_something_else_is_refused(
+def test_a_night_that_fails_opens_an_issue_and_the_next_that_does_not_closes_it(
+    github: FakeGitHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert report(monkeypatch, tmp_path, None) == 0
+    (opened,) = github.issues
+    assert (opened["title"], opened["state"]) == ("Drift: live", "open")
+    assert "live could not be held against Git" in opened["body"]
+    assert LOG in opened["body"]
+    assert report(monkeypatch, tmp_path, QUIET) == 0
+    assert [issue["state"] for issue in github.issues] == ["closed"]
+
+
+def test_a_night_that_fails_forgets_nothing_of_what_was_found_before(
+    github: FakeGitHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert report(monkeypatch, tmp_path, DRIFT) == 0
+    for night in ("2", "3"):
+        assert report(monkeypatch, tmp_path, None, f"{LOG}{night}") == 0
+        (still,) = github.issues
+        assert still["state"] == "open"
+        assert f"{LOG}{night}" in still["body"]
+        assert still["body"].count(markdown(DRIFT).strip()) == 1
+    assert report(monkeypatch, tmp_path, DRIFT) == 0
+    assert [issue["body"] for issue in github.issues] == [markdown(DRIFT)]
+
+
+def test_no_stack_is_left_out_even_where_nothing_was_found_of_any(
+    github: FakeGitHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert run(monkeypatch, "report", str(tmp_path), "--log", LOG) == 0
+    assert [issue["title"] for issue in github.issues] == [f"Drift: {stack}" for stack in EnvironmentName]
+
+
+@pytest.mark.parametrize(
+    "text",
+    ['{"stack": "live", "differences": [{"value": "hunter2"}]}', "", QUIET.model_dump_json(by_alias=True)],
+)
+def test_a_file_that_is_something_else_or_of_another_stack_tells_nothing(
+    github: FakeGitHub,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    text: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "dev.json").write_text(text)
+    assert run(monkeypatch, "report", str(tmp_path), "--log", LOG) == 0
+    assert "dev.json is not what `drift --stack dev --json` prints" in capsys.readouterr().out
+    (opened,) = github.open_titled("Drift: dev")
+    assert "dev could not be held against Git" in opened["body"]
+    assert "hunter2" not in json.dumps(github.issues)
+
+
+def test_an_issue_that_is_refused_stops_no_other_and_fails_the_job(
     github: FakeGitHub, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "drift.json").write_text('{"stack": "live", "differences": [{"value": "hunter2"}]}')
-    assert run(monkeypatch, "report", str(tmp_path / "drift.json")) == 1
-    said = capsys.readouterr().err
-    assert "is not what `drift --json` prints" in said
-    assert "hunter2" not in said
-    assert github.asked == []
+    do = GitHubIssues.do
+
+    def refuse_dev(self: GitHubIssues, action: Action) -> None:
+        if isinstance(action, Open) and action.title == "Drift: dev":
+            raise DeliveryError("GitHub refused dev's")
+        do(self, action)
+
+    monkeypatch.setattr(GitHubIssues, "do", refuse_dev)
+    assert run(monkeypatch, "report", str(tmp_path), "--log", LOG) == 1
+    assert capsys.readouterr().err == "error: GitHub refused dev's\n"
+    assert len(github.issues) == len(EnvironmentName) - 1
 
 
 # --- the command ---------------------------------------------------------------------------------------------------
@@ -205,7 +269,8 @@ def test_a_preview_that_fails_is_neither_quiet_nor_drift(
         (["--stack", "live", "--json", "--markdown"], "choose one"),
         (["--stak", "live"], "No such option"),
         (["report"], "Missing"),
-        (["report", "nowhere.json"], "nowhere.json"),
+        (["report", "."], "--log"),
+        (["report", "nowhere", "--log", LOG], "nowhere"),
     ],
 )
 def test_a_wrong_command_line_is_not_taken_for_drift(

@@ -9,10 +9,13 @@ import pytest
 from pulumi.automation import events
 
 from delivery.preview import differences, look
+from delivery.preview_report.reader import take
 from operations.drift import Cause, Difference
 from operations.environments import EnvironmentName
-from rollout.engine import Plan
+from operations.release import Release
+from rollout.engine import Engine, Plan, Resource
 from rollout.errors import RolloutError
+from rollout.stack_file import StackFile
 
 BUCKET = "urn:pulumi:live::quikapp::quikapp:storage:Storage$aws:s3/bucket:Bucket::files"
 STACK = "urn:pulumi:live::quikapp::pulumi:pulumi:Stack::quikapp-live"
@@ -155,3 +158,43 @@ def test_errors_are_kept_without_their_colours() -> None:
 def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(RolloutError, match=r"no program .*: name it with --program"):
         look(EnvironmentName.DEV, tmp_path, tmp_path / "__main__.py")
+
+
+class Shared:
+    """An engine whose state tells a release, and which notes with what stack file it is asked to look."""
+
+    def __init__(self, release: Release) -> None:
+        told = release.model_dump(mode="json", by_alias=True, exclude_none=True)
+        self.state = [Resource(STACK, {}, {"release": told})]
+        self.texts: list[str | None] = []
+
+    def resources(self) -> list[Resource]:
+        return self.state
+
+    def look(self, _: Plan, *, text: str | None = None, **__: bool) -> None:
+        self.texts.append(text)
+
+
+@pytest.mark.parametrize(("weight", "knows"), [(5, False), (0, True)])
+def test_a_checkout_is_held_against_what_a_rollout_has_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, weight: int, knows: bool
+) -> None:
+    """While traffic is shared a checkout need not know of it; else its own release is what it declares."""
+    committed = Path(__file__).parents[3] / "Pulumi.uat.yaml"
+    (tmp_path / committed.name).write_text(committed.read_text())
+    stated = StackFile(committed).release()
+    green = stated.green.model_copy(update={"version": "v2.5.0", "weight": weight, "capacity": None})
+    blue = stated.blue.model_copy(update={"weight": 100 - weight, "capacity": None})
+    engine = Shared(stated.model_copy(update={"blue": blue, "green": green}))
+
+    def of(*_: object) -> Shared:
+        return engine
+
+    monkeypatch.setattr(Engine, "of", of)
+
+    look(EnvironmentName.UAT, tmp_path, tmp_path / "__main__.py")
+    take(EnvironmentName.UAT, tmp_path, tmp_path / "__main__.py")
+
+    assert len(engine.texts) == 2
+    assert all((text is None) == knows for text in engine.texts)
+    assert all(text is None or "v2.5.0" in text for text in engine.texts)

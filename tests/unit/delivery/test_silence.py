@@ -12,6 +12,7 @@ import pytest
 from delivery.deploy.situation import POLL_SECONDS, await_silence
 from delivery.errors import DeliveryError
 from operations.rollout.machine import start
+from rollout.handover import lease_of
 from rollout.record import Lease, Record
 from tests.unit.operations.rollouts import START, minutes, plan
 
@@ -79,7 +80,8 @@ def test_where_nobody_drives_nobody_is_waited_for(record: Record | None) -> None
 
 
 def test_a_process_of_this_machine_that_is_gone_needs_no_waiting() -> None:
-    gone = lease(socket.gethostname(), pid=2**22 + 1)
+    here = lease_of("ada", START)
+    gone = lease(socket.gethostname(), pid=2**22 + 1).model_copy(update={"boot": here.boot})
     assert World(Record(state=STATE, lease=gone)).wait() == timedelta()
 
 

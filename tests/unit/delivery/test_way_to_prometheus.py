@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import stat
+import sys
 import time
 from pathlib import Path
 
@@ -34,6 +36,7 @@ def kubectl(monkeypatch: pytest.MonkeyPatch, folder: Path, then: str = "exec sle
     stand_in.chmod(0o700)
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(prometheus, "RESTART_SECONDS", 0.01)
+    monkeypatch.setattr(prometheus, "OPENING_SECONDS", 0.1)
     return log
 
 
@@ -80,6 +83,19 @@ def test_when_it_ends_another_one_takes_its_place_on_the_same_port(
         before, after = starts(log, 2)
     assert before[1:] == after[1:]
     assert said == ["the way to Prometheus ended (exit code -9); opening it again"]
+
+
+def test_it_is_open_when_it_is_given_to_whoever_asks_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    serve = (
+        f"port=${{9%:http}}; exec {sys.executable} -c 'import socket, sys, time; time.sleep(0.5); "
+        'held = socket.create_server(("127.0.0.1", int(sys.argv[1]))); time.sleep(60)\' "$port"'
+    )
+    kubectl(monkeypatch, tmp_path, then=serve)
+    monkeypatch.setattr(prometheus, "OPENING_SECONDS", 30)
+    with forwarded(lambda: KUBECONFIG, print) as url:
+        socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])), timeout=1).close()
 
 
 def test_why_it_ends_again_and_again_is_said_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -1,25 +1,33 @@
-"""The nightly workflow looks at every stack, with the least that it needs, and runs only what is pinned."""
+"""The nightly workflow looks at every stack, tells what it found and where it could not look, with the least that it needs, and
+runs only what is pinned."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import subprocess
+import sys
 import sysconfig
 import tomllib
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from operations.drift import Cause, Difference, Drift
 from operations.environments import EnvironmentName
+from tests.unit.delivery.fake_github import REPOSITORY, TOKEN, FakeGitHub, fake_github
+from tests.unit.delivery.workflows import FOLDER, ROOT, load, rendered, steps_of, value
 
-ROOT = Path(__file__).parents[3]
-FILE = ROOT / ".github" / "workflows" / "drift.yml"
+FILE = FOLDER / "drift.yml"
 TEXT = FILE.read_text()
-WORKFLOW: dict[str, Any] = yaml.load(TEXT, Loader=yaml.BaseLoader)  # noqa: S506 - it reads `on` as the text that it is
+WORKFLOW = load("drift")
 JOB: dict[str, Any] = WORKFLOW["jobs"]["drift"]
+REPORT: dict[str, Any] = WORKFLOW["jobs"]["report"]
+LOOK, KEEP = "Read what is there, and hold it against Git", "Keep what was found"
+TELL = "Open, rewrite or close the issues"
+DIFFERENCE = Difference(operation="update", type="aws:s3/bucket:Bucket", name="files", cause=Cause.OUTSIDE)
 
 
 def test_it_looks_at_every_stack_every_night_and_when_somebody_asks() -> None:
@@ -30,9 +38,10 @@ def test_it_looks_at_every_stack_every_night_and_when_somebody_asks() -> None:
     assert JOB["strategy"]["fail-fast"] == "false"
 
 
-def test_it_may_sign_in_read_and_write_issues_and_nothing_more() -> None:
+def test_what_looks_may_sign_in_and_what_tells_may_write_issues_and_neither_does_both() -> None:
     assert WORKFLOW["permissions"] == {}
-    assert JOB["permissions"] == {"contents": "read", "id-token": "write", "issues": "write"}
+    assert JOB["permissions"] == {"contents": "read", "id-token": "write"}
+    assert REPORT["permissions"] == {"contents": "read", "issues": "write"}
 
 
 def test_it_holds_no_key() -> None:
@@ -51,10 +60,11 @@ def test_it_waits_for_whatever_else_is_done_to_the_stack() -> None:
 
 
 def test_the_token_is_given_to_the_report_alone() -> None:
-    holders = [step["name"] for step in JOB["steps"] if "github.token" in str(step)]
-    assert holders == ["Open, rewrite or close the issue"]
-    (checkout,) = [step for step in JOB["steps"] if "actions/checkout" in step.get("uses", "")]
-    assert checkout["with"]["persist-credentials"] == "false"
+    assert "github.token" not in str(JOB)
+    assert [step["name"] for step in REPORT["steps"] if "github.token" in str(step)] == [TELL]
+    for job in (JOB, REPORT):
+        (checkout,) = steps_of(job, "actions/checkout")
+        assert checkout["with"]["persist-credentials"] == "false"
 
 
 @pytest.mark.parametrize("workflow", sorted(FILE.parent.glob("*.yml")), ids=lambda path: path.name)
@@ -76,24 +86,121 @@ def test_it_installs_the_versions_that_the_project_names() -> None:
     }
 
 
-def script(step: str) -> str:
-    (found,) = [s["run"] for s in JOB["steps"] if s.get("name") == step]
-    return found
+# --- from what was found to the issues -----------------------------------------------------------------------------
+
+
+def perform(job: dict[str, Any], step: str, folder: Path, uv: str, **environment: str) -> int:
+    """The exit code of a step's script, run in a folder as the runner does it, with a stand-in for `uv`."""
+    (found,) = [each for each in job["steps"] if each.get("name") == step]
+    tools = folder / "tools"
+    tools.mkdir(exist_ok=True)
+    (tools / "uv").write_text(f"#!/bin/sh\n{uv}\n")
+    (tools / "uv").chmod(0o700)
+    return subprocess.run(
+        ["bash", "-e", "-c", found["run"]],
+        cwd=folder,
+        env={"PATH": f"{tools}:/usr/bin:/bin", **environment},
+        check=False,
+    ).returncode
 
 
 @pytest.mark.parametrize(("code", "after"), [(0, 0), (2, 0), (1, 1), (137, 137)])
-def test_drift_is_reported_and_a_failure_fails_the_job(tmp_path: Path, code: int, after: int) -> None:
-    stand_in = tmp_path / "uv"
-    stand_in.write_text(f'#!/bin/sh\necho "$@"\nexit {code}\n')
-    stand_in.chmod(0o700)
-    ended = subprocess.run(
-        ["bash", "-e", "-c", script("Read what is there, and hold it against Git")],
-        cwd=tmp_path,
-        env={"PATH": f"{tmp_path}:/usr/bin:/bin", "STACK": "live"},
-        check=False,
+def test_drift_is_kept_and_a_failure_fails_the_job(tmp_path: Path, code: int, after: int) -> None:
+    assert perform(JOB, LOOK, tmp_path, f'echo "$@"\nexit {code}', STACK="live") == after
+    assert (tmp_path / "live.json").read_text() == "run --no-sync drift --stack live --json\n"
+
+
+def test_of_a_stack_that_could_not_be_looked_at_nothing_is_kept() -> None:
+    looks, keeps = (step.get("name") for step in JOB["steps"][-2:])
+    assert (looks, keeps) == (LOOK, KEEP)
+    assert all("continue-on-error" not in step for step in JOB["steps"])
+    assert "continue-on-error" not in JOB
+    (keep,) = steps_of(JOB, "upload-artifact")
+    assert "if" not in keep, "without a condition it runs only where all before it succeeded"
+    assert keep["with"]["if-no-files-found"] == "error"
+
+
+def test_what_one_job_keeps_the_other_fetches() -> None:
+    (keep,), (fetch,) = steps_of(JOB, "upload-artifact"), steps_of(REPORT, "download-artifact")
+    names = {stack: rendered(keep["with"]["name"], {"matrix.stack": stack}) for stack in EnvironmentName}
+    assert len(set(names.values())) == len(EnvironmentName)
+    assert all(fnmatchcase(name, fetch["with"]["pattern"]) for name in names.values())
+    # By a name instead of a pattern, the action fails where there is none.
+    assert "name" not in fetch["with"]
+    assert fetch["with"]["merge-multiple"] == "true"
+
+
+@pytest.mark.parametrize("result", ["success", "failure", "cancelled"])
+def test_it_is_told_whatever_became_of_the_jobs_and_only_of_the_branch_that_is_deployed(result: str) -> None:
+    assert REPORT["needs"] == "drift"
+    (branch,) = load("deploy")["on"]["push"]["branches"]
+    known = {
+        "always()": "true",
+        "success()": "true" if result == "success" else "",
+        "failure()": "true" if result == "failure" else "",
+        "cancelled()": "",  # of the run, not of a job
+        "needs.drift.result": result,
+    }
+    condition = REPORT["if"]
+    if not any(status in condition for status in known if status.endswith("()")):
+        condition = f"success() && {condition}"  # what GitHub adds
+    assert value(condition, {**known, "github.ref": f"refs/heads/{branch}"}) == "true"
+    assert value(condition, {**known, "github.ref": "refs/heads/try"}) == ""
+    assert all("if" not in step for step in REPORT["steps"])
+
+
+def test_what_was_found_reaches_the_issues_and_so_does_what_could_not_be(tmp_path: Path) -> None:
+    """The scripts of both jobs, with the real report and a GitHub on loopback: qa drifts, live cannot be looked at."""
+    (keep,), (fetch,) = steps_of(JOB, "upload-artifact"), steps_of(REPORT, "download-artifact")
+    fetched = tmp_path / "report" / fetch["with"]["path"]
+    for stack in EnvironmentName:
+        differs = stack is EnvironmentName.QA
+        found = Drift(stack=stack, differences=(DIFFERENCE,) if differs else ())
+        code = 1 if stack is EnvironmentName.LIVE else 2 if differs else 0
+        (folder := tmp_path / stack).mkdir()
+        uv = f"cat <<'END'\n{found.model_dump_json(by_alias=True)}\nEND\nexit {code}"
+        if perform(JOB, LOOK, folder, uv, STACK=stack) == 0:
+            fetched.mkdir(parents=True, exist_ok=True)
+            shutil.copy(folder / rendered(keep["with"]["path"], {"matrix.stack": stack}), fetched)
+    with fake_github() as github:
+        assert tell(tmp_path / "report", github) == 0
+        assert [issue["title"] for issue in github.issues] == ["Drift: qa", "Drift: live"]
+        drifted, unknown = (issue["body"] for issue in github.issues)
+    assert "`files`" in drifted
+    assert unknown.startswith("live could not be held against Git")
+    assert f"(https://github.example/{REPOSITORY}/actions/runs/42)" in unknown
+
+
+def test_where_nothing_was_found_of_any_that_is_told_of_all(tmp_path: Path) -> None:
+    (report := tmp_path / "report").mkdir()
+    with fake_github() as github:
+        assert tell(report, github) == 0
+        assert len(github.issues) == len(EnvironmentName)
+
+
+def tell(folder: Path, github: FakeGitHub) -> int:
+    """The exit code of the last step of the report, as it is run in a folder with what was fetched."""
+    assert REPORT["steps"][-1]["name"] == TELL
+    run = {
+        "github.token": TOKEN,
+        "github.server_url": "https://github.example",
+        "github.repository": REPOSITORY,
+        "github.run_id": "42",
+    }
+    return perform(
+        REPORT,
+        TELL,
+        folder,
+        'test "$1 $2 $3" = "run --no-sync drift" || exit 99\nshift 3\n'
+        f"exec {sys.executable} -c 'from delivery.cli import main; main()' \"$@\"",
+        **{name: rendered(text, run) for name, text in REPORT["steps"][-1]["env"].items()},
+        GITHUB_REPOSITORY=REPOSITORY,
+        GITHUB_API_URL=github.url,
+        PYTHONPATH=str(ROOT),
     )
-    assert ended.returncode == after
-    assert (tmp_path / "drift.json").read_text() == "run --no-sync drift --stack live --json\n"
+
+
+# --- all of them ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("workflow", sorted(FILE.parent.glob("*.yml")), ids=lambda path: path.name)

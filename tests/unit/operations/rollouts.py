@@ -19,11 +19,12 @@ from operations.rollout.actions import (
     Watch,
     release_after,
 )
-from operations.rollout.events import Done, Event, Observed
+from operations.rollout.events import Done, Event, Failed, Observed
 from operations.rollout.gate import Measured, Result, Sample, ServiceSample, Verdict, judge
 from operations.rollout.machine import apply, next_action, start
 from operations.rollout.plan import INTERVAL, Plan
 from operations.rollout.state import State
+from operations.slots import Weights
 
 START = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 PASSES = Verdict(result=Result.PASS, error_rate=0.0)
@@ -81,8 +82,8 @@ def service(
     )
 
 
-def sample(*services: ServiceSample, unscraped: int = 0) -> Sample:
-    return Sample(services=services, unscraped=unscraped)
+def sample(*services: ServiceSample, weight: int = 5, unscraped: int = 0) -> Sample:
+    return Sample(services=services, weight=weight, unscraped=unscraped)
 
 
 def verdict(new: Measured, old: Measured | None = None, *, wanted: int = 6, available: int = 6) -> Verdict:
@@ -91,10 +92,15 @@ def verdict(new: Measured, old: Measured | None = None, *, wanted: int = 6, avai
 
 @dataclass
 class World:
-    """Carries actions out. The state goes through JSON after every event, as it does in a journal."""
+    """Carries actions out. The state goes through JSON after every event, as it does in a journal.
+
+    `release` is what the stack file says, `rules` the weights in force, which somebody else may move: they are what is read
+    back, and while the gates are watched they are looked at beside each evaluation.
+    """
 
     state: State
     release: Release
+    rules: Weights
     gates: Callable[["World"], Verdict] = lambda _: PASSES
     """What an evaluation says."""
     now: datetime = START
@@ -102,12 +108,13 @@ class World:
 
     @classmethod
     def of(cls, plan: Plan, gates: Callable[["World"], Verdict] = lambda _: PASSES) -> "World":
-        return cls(start(plan, START, "ada", "CHG-1234"), release(plan.switch, plan.standby), gates)
+        stack = release(plan.switch, plan.standby)
+        return cls(start(plan, START, "ada", "CHG-1234"), stack, stack.weights, gates)
 
     @property
     def weight(self) -> int:
         """Of the new slot, in force."""
-        return self.release.of(self.state.plan.slot).weight
+        return self.rules.of(self.state.plan.slot)
 
     @property
     def moves(self) -> list[int]:
@@ -138,6 +145,7 @@ class World:
             case PrepareSlot() | SetWeights() | ScaleDown():
                 self.now += timedelta(seconds=20)
                 self.release = release_after(self.release, action)
+                self.rules = action.weights if isinstance(action, SetWeights) else self.rules
             case CheckHealth() | VerifyWeights():
                 self.now += timedelta(seconds=5)
             case Watch():
@@ -148,6 +156,8 @@ class World:
 
     def answer(self, action: Action) -> Event:
         """What a driver says once an action was carried out."""
+        if isinstance(action, VerifyWeights | Watch) and self.rules != action.weights:
+            return Failed(at=self.now, step=action.step, reason=f"in force is {self.rules}")
         if isinstance(action, Watch):
             return Observed(at=self.now, step=action.step, verdict=self.gates(self))
         return Done(at=self.now, step=action.step)

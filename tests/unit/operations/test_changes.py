@@ -166,7 +166,7 @@ class TestARollout:
         [
             PrepareSlot(step=1, slot=Slot.GREEN, version="v2.4.0"),
             SetWeights(step=1, weights=Weights(blue=95, green=5)),
-            ScaleDown(step=1, slot=Slot.BLUE, standby=release().standby),
+            ScaleDown(step=1, slot=Slot.BLUE),
         ],
     )
     def test_adds_none_with_any_other(self, action: PrepareSlot | SetWeights | ScaleDown) -> None:

@@ -18,6 +18,7 @@ from operations.drift import (
     Issue,
     Open,
     Rewrite,
+    Unknown,
     actions,
     markdown,
     summary,
@@ -27,6 +28,8 @@ from operations.limits import ISSUE_LENGTH
 
 LIVE = EnvironmentName.LIVE
 QUIET = Drift(stack=LIVE)
+LOG = "https://github.example/quikapp/operations/actions/runs/1"
+UNKNOWN = Unknown(LIVE, LOG)
 
 
 def difference(
@@ -82,6 +85,51 @@ def after(open_issues: Sequence[Issue], done: Sequence[Action]) -> list[Issue]:
             case Close(number=number):
                 del still[number]
     return list(still.values())
+
+
+def test_a_stack_that_could_not_be_looked_at_opens_the_same_issue_with_the_way_to_the_reason() -> None:
+    (opened,) = actions(UNKNOWN, [])
+    assert isinstance(opened, Open)
+    assert opened.title == drift().title
+    assert opened.body.startswith("live could not be held against Git: whether it differs is not known.\n")
+    assert f"({LOG})" in opened.body
+    assert "docs/drift.md#a-night-that-fails" in opened.body
+
+
+def test_what_was_found_before_stays_below_through_any_number_of_such_nights() -> None:
+    before = markdown(drift())
+    for night in range(3):
+        (rewritten,) = actions(Unknown(LIVE, f"{LOG}{night}"), [Issue(7, before)])
+        assert isinstance(rewritten, Rewrite)
+        before = rewritten.body
+        assert before.startswith(summary(UNKNOWN))
+        assert before.count(f"]({LOG}") == 1
+        assert before.endswith(markdown(drift()).strip())
+    # As it comes back once a person edited it on the page.
+    (edited,) = actions(UNKNOWN, [Issue(7, before.replace("\n", "\r\n"))])
+    assert isinstance(edited, Rewrite)
+    assert "| `files` |" in edited.body
+
+
+def test_the_first_night_that_does_not_fail_forgets_that_others_did() -> None:
+    (opened,) = actions(UNKNOWN, [])
+    assert isinstance(opened, Open)
+    assert actions(drift(), [Issue(7, opened.body)]) == (Rewrite(7, markdown(drift())),)
+    assert actions(QUIET, [Issue(7, opened.body)]) == (Close(7, "Nothing differs any more."),)
+
+
+def test_whatever_the_issue_held_a_night_that_fails_fits_in() -> None:
+    (rewritten,) = actions(UNKNOWN, [Issue(7, "x" * ISSUE_LENGTH.value)])
+    assert isinstance(rewritten, Rewrite)
+    assert len(rewritten.body) <= ISSUE_LENGTH.value
+
+
+@given(st.lists(st.text(max_size=5), max_size=4))
+def test_one_issue_is_open_where_nothing_is_known(bodies: list[str]) -> None:
+    before = [Issue(number, body) for number, body in enumerate(bodies, start=1)]
+    left = after(before, actions(UNKNOWN, before))
+    assert len(left) == 1
+    assert actions(UNKNOWN, left) == ()
 
 
 @given(

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from operations.rollout.gate import BUSY, FLOOR, Measured, Reason, Result, Verdict, judge, unreachable
+from operations.rollout.gate import (
+    CHANCE,
+    FLOOR,
+    Measured,
+    Reason,
+    Result,
+    Verdict,
+    binomial_tail,
+    judge,
+    unreachable,
+)
 from tests.unit.operations.rollouts import measured, sample, service, verdict
 
 
@@ -66,7 +76,7 @@ def test_a_slot_whose_pods_all_crashed_fails_before_any_restart_is_counted_and_w
         [
             "api: Replicas: 0 of 6 are available",
             "Requests: 0 reached the new slot; a verdict takes 100",
-            "api: Requests: 0 reached the new slot, 95000 the old one",
+            "api: Requests: 0 reached the new slot, 95000 the old one: at 5 % it should be 5000",
         ],
     )
 
@@ -153,6 +163,28 @@ def test_of_99_requests_nothing_is_concluded_and_of_100_something_is() -> None:
     assert verdict(measured(requests=100), nobody).result is Result.PASS
 
 
+@pytest.mark.parametrize("failed", [1, 2, 50, 99])
+def test_below_the_floor_nothing_follows_from_what_fails_and_nothing_is_booked(failed: int) -> None:
+    few = verdict(measured(99, errors=failed / 99, p99=4.0), measured(0, errors=None, p99=None))
+
+    assert told(few) == (Result.INCONCLUSIVE, ["Requests: 99 reached the new slot; a verdict takes 100"])
+    assert few.error_rate is None
+
+
+def test_two_failures_of_five_requests_to_a_slot_do_not_abort() -> None:
+    assert verdict(measured(5, errors=0.4), measured(95)).result is Result.INCONCLUSIVE
+
+
+def test_below_the_floor_replicas_and_resources_still_tell() -> None:
+    assert verdict(measured(5, restarts=6), measured(95)).result is Result.FAIL
+    assert verdict(measured(5, cpu=0.9), measured(95)).result is Result.FAIL
+    assert verdict(measured(5), measured(95), available=0).result is Result.FAIL
+
+
+def test_a_slot_without_a_request_spends_nothing() -> None:
+    assert verdict(measured(0, errors=None), measured(0, errors=None)).error_rate == 0
+
+
 def test_a_single_failure_never_aborts() -> None:
     def one_of(requests: float, extrapolated: float = 1) -> Result:
         few = measured(requests * extrapolated, errors=1 / requests * extrapolated)
@@ -179,14 +211,33 @@ def test_a_quiet_service_does_not_hold_up_a_busy_slot() -> None:
     assert judge(sample(service(measured()), quiet)).result is Result.PASS
 
 
-def test_a_service_whose_requests_go_astray_is_not_quiet() -> None:
-    assert (BUSY, FLOOR) == (1_900, 100)
-    astray = service(measured(0, errors=None, p99=None), measured(1_900), name="web")
+@pytest.mark.parametrize(("weight", "old", "expected"), [(5, 1_900, 100), (25, 300, 100), (50, 1_800, 1_800)])
+def test_a_service_whose_requests_go_astray_is_not_quiet_at_any_weight(
+    weight: int, old: int, expected: int
+) -> None:
+    def web(requests: int, old: int) -> Verdict:
+        known = requests > 0
+        new = measured(requests, 0.0 if known else None, 0.12 if known else None)
+        return judge(sample(service(measured()), service(new, measured(old), name="web"), weight=weight))
 
-    assert told(judge(sample(service(measured()), astray))) == (
+    assert told(web(0, old)) == (
         Result.INCONCLUSIVE,
-        ["web: Requests: 0 reached the new slot, 1900 the old one"],
+        [f"web: Requests: 0 reached the new slot, {old} the old one: at {weight} % it should be {expected}"],
     )
+    half = min(expected // 2, FLOOR)
+    assert (web(half - 1, old).result, web(half, old).result) == (Result.INCONCLUSIVE, Result.PASS)
+
+
+def test_a_service_of_which_less_than_the_floor_is_expected_is_quiet() -> None:
+    nobody = measured(0, None, None)
+
+    assert judge(sample(service(measured()), service(nobody, measured(99)), weight=50)).result is Result.PASS
+
+
+def test_with_all_of_the_weight_nothing_tells_what_to_expect() -> None:
+    quiet = service(measured(7), measured(50_000), name="web")
+
+    assert judge(sample(service(measured()), quiet, weight=100)).result is Result.PASS
 
 
 def test_one_bad_service_is_not_hidden_by_the_good_ones() -> None:
@@ -203,6 +254,36 @@ def test_an_error_rate_that_is_certainly_worse_than_the_old_slots_warns_below_th
         Result.WARN,
         ["api: Error Rate: 0.4% is worse than the old slot's 0.01%"],
     )
+
+
+def test_seven_of_forty_failures_at_5_percent_are_chance_and_eight_are_not() -> None:
+    """Two are expected. By chance it is seven or more with a probability of 0.0034, and eight or more of 0.0007."""
+
+    def of_forty(ours: int) -> Result:
+        new, old = measured(5_000, errors=ours / 5_000), measured(95_000, errors=(40 - ours) / 95_000)
+        return verdict(new, old).result
+
+    assert binomial_tail(7, 40, 0.05) > CHANCE > binomial_tail(8, 40, 0.05)
+    assert (of_forty(7), of_forty(8)) == (Result.PASS, Result.WARN)
+
+
+@pytest.mark.parametrize(
+    ("least", "trials", "probability", "expected"),
+    [
+        # Half of the two-sided 0.05011 of the example in the test's source: 9 events in 16660, 2 in 17877.
+        (9, 11, 16660 / (16660 + 17877), 0.025053247807),
+        (8, 40, 0.05, 0.000711508438068),
+        (1, 1, 0.05, 0.05),
+        (40, 40, 0.5, 2.0**-40),
+        # Beyond what a float holds of the coefficients.
+        (600, 10_000, 0.05, 4.509387117818e-6),
+        (2, 40, 0.05, 1.0),
+    ],
+)
+def test_the_tail_of_a_binomial_is_what_fractions_say(
+    least: int, trials: int, probability: float, expected: float
+) -> None:
+    assert binomial_tail(least, trials, probability) == pytest.approx(expected, rel=1e-9)
 
 
 def test_the_same_rates_among_few_requests_are_chance() -> None:
@@ -231,8 +312,11 @@ def test_cpu_and_memory_are_not_compared_as_they_follow_the_traffic() -> None:
     )
 
 
-def test_an_old_slot_without_requests_is_no_measure() -> None:
-    assert verdict(measured(errors=0.004), measured(99, errors=0.0)).result is Result.PASS
+def test_an_old_slot_with_fewer_requests_than_the_floor_is_no_measure() -> None:
+    worse = measured(100_000, errors=0.004, p99=0.19)
+
+    assert verdict(worse, measured(99, errors=0.0, p99=0.01)).result is Result.PASS
+    assert verdict(worse, measured(100, errors=0.0, p99=0.01)).result is Result.WARN
 
 
 @given(

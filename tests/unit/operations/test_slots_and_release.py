@@ -34,6 +34,17 @@ def test_weights_that_sum_to_a_hundred_are_given_back_by_slot(blue: int) -> None
     assert [weights.of(slot) for slot in Slot] == [blue, 100 - blue]
 
 
+@given(st.integers(0, 100), st.sampled_from(Slot))
+def test_weights_that_give_a_slot_its_share_give_the_other_the_rest(share: int, slot: Slot) -> None:
+    weights = Weights.giving(slot, share)
+
+    assert (weights.of(slot), weights.of(slot.other)) == (share, 100 - share)
+
+
+def test_a_slot_is_idle_while_the_other_has_everything() -> None:
+    assert [Weights.giving(Slot.GREEN, share).idle for share in (0, 5, 100)] == [Slot.GREEN, None, Slot.BLUE]
+
+
 @given(st.integers(), st.integers())
 def test_no_other_weights_exist(blue: int, green: int) -> None:
     if blue + green == 100 and 0 <= blue <= 100:

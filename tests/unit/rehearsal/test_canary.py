@@ -14,17 +14,41 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from operations import release
+from operations.ladder import LADDER
+from operations.metrics import ERROR_RATE
 from rehearsal.canary import driver
 from rehearsal.canary.application import Application, Pod, pods_of, quantity
 from rehearsal.canary.driver import Driver, Journal
-from rehearsal.canary.faults import EXPECTED, SYMPTOMS, Ending, Fault
+from rehearsal.canary.faults import (
+    CLIMB,
+    EXPECTED,
+    SYMPTOMS,
+    Ending,
+    Fault,
+    Switch,
+    allowed_faults,
+    expected_weights,
+)
 from rehearsal.canary.network import Network, proxied
 from rehearsal.canary.prometheus import adapted, interval
 from rehearsal.canary.report import summary
-from rehearsal.canary.run import Story, budget_seconds, next_change, next_version, slots_of
-from rehearsal.canary.timescale import hastened, in_a_hurry
+from rehearsal.canary.run import (
+    FASTEST,
+    LEAST_EVALUATION_SECONDS,
+    WARM_UP_SCRAPES,
+    Story,
+    budget_seconds,
+    next_change,
+    next_version,
+    slots_of,
+    switch_for,
+)
+from rehearsal.canary.timescale import SAMPLES, hastened, in_a_hurry
 from rehearsal.canary.weights import Destination, StateFile, destinations, shares
+from rehearsal.canary.world import Move, shares_in_force
 from rehearsal.errors import RehearsalError
+from rehearsal.project import Project
 
 NEW, OLD = "shop-green", "shop-blue"
 
@@ -80,6 +104,16 @@ class TestTheApplication:
         application = Application(100, NEW)
         application.pass_time(1, [pod(NEW, ready=False), pod(OLD)], {"web": {NEW: 50, OLD: 50}})
         assert application.spending.failed == 50
+
+    def test_says_which_ratio_of_the_new_slot_s_requests_has_failed_since_a_moment(self) -> None:
+        application = Application(100, NEW)
+        shared = {"web": {NEW: 5, OLD: 95}}
+        application.pass_time(10, [pod(NEW), pod(OLD)], shared)
+        before = application.spending
+        assert before.failing_since(before) is None
+        application.pass_time(9, [pod(NEW), pod(OLD)], shared)
+        application.pass_time(1, [pod(NEW, ready=False), pod(OLD)], shared)
+        assert application.spending.failing_since(before) == pytest.approx(0.1009)
 
     def test_counts_nothing_where_no_request_arrives(self) -> None:
         application = Application(100, NEW)
@@ -356,17 +390,53 @@ class TestARun:
     ) -> None:
         assert budget_seconds({"errorBudget": said}) == (seconds and pytest.approx(seconds))
 
-    def test_expects_an_ending_of_each_fault(self) -> None:
-        assert {fault: (ending.ending, ending.advances) for fault, ending in EXPECTED.items()} == {
-            Fault.NONE: (Ending.COMPLETED, True),
-            Fault.ERRORS: (Ending.ROLLED_BACK, True),
-            Fault.LATENCY: (Ending.ROLLED_BACK, True),
-            Fault.CRASH: (Ending.ROLLED_BACK, True),
-            Fault.SATURATION: (Ending.ROLLED_BACK, True),
-            Fault.NO_TRAFFIC: (Ending.ROLLED_BACK, False),
-            Fault.PROMETHEUS_DOWN: (Ending.ROLLED_BACK, False),
-            Fault.KILL_DRIVER: (Ending.COMPLETED, True),
-        }
+    def test_climbs_as_the_page_says(self) -> None:
+        assert {switch.value for switch in Switch} == {switch.value for switch in release.Switch}
+        assert CLIMB[Switch.LADDER] == tuple(phase.weight for phase in LADDER)
+        assert CLIMB[Switch.AT_ONCE] == (LADDER[-1].weight,)
+
+    @pytest.mark.parametrize("fault", Fault)
+    def test_goes_to_the_end_or_back_from_the_first_weight(self, fault: Fault) -> None:
+        survived = fault in {Fault.NONE, Fault.KILL_DRIVER}
+        assert EXPECTED[fault] is (Ending.COMPLETED if survived else Ending.ROLLED_BACK)
+        assert expected_weights(fault, Switch.LADDER) == ((0, 5, 25, 50, 100) if survived else (0, 5, 0))
+        assert expected_weights(Fault.NONE, Switch.AT_ONCE) == (0, 100)
+
+    @pytest.mark.parametrize("speed", range(1, FASTEST + 1))
+    def test_shows_a_fault_before_the_first_bake_can_be_over(self, speed: int) -> None:
+        scrapes = interval(RENDERED, speed)
+        evaluations = max(scrapes, LEAST_EVALUATION_SECONDS)
+        window = max(ERROR_RATE.window.total_seconds() / speed, SAMPLES * scrapes)
+        bake = LADDER[0].bake.total_seconds() / speed
+        assert WARM_UP_SCRAPES * scrapes + window + evaluations <= bake
+
+    @pytest.mark.parametrize("fault", Fault)
+    def test_takes_a_fault_where_there_is_a_ladder_on_which_it_is_seen_for_certain(
+        self, tmp_path: Path, fault: Fault
+    ) -> None:
+        project = _project(tmp_path, live={"switch": "ladder"}, dev={"switch": "at-once"})
+        assert switch_for(project, "live", fault) is Switch.LADDER
+        if fault is Fault.NONE:
+            assert allowed_faults(Switch.AT_ONCE) == (fault,)
+            assert switch_for(project, "dev", fault) is Switch.AT_ONCE
+        else:
+            with pytest.raises(
+                RehearsalError,
+                match=rf"--fault {fault} .* --stack dev, .* at once .*: allowed are --fault none, .* ladder \(live\)",
+            ):
+                switch_for(project, "dev", fault)
+
+    @pytest.mark.parametrize(
+        ("said", "found"), [({"switch": "slowly"}, "= slowly"), ({}, "is missing"), (None, "is missing")]
+    )
+    def test_is_refused_where_the_stack_file_does_not_say_how_traffic_moves(
+        self, tmp_path: Path, said: object, found: str
+    ) -> None:
+        with pytest.raises(
+            RehearsalError,
+            match=rf"^Pulumi\.dev\.yaml: shop:release\.switch {found}: allowed are ladder, at-once$",
+        ):
+            switch_for(_project(tmp_path, dev=said), "dev", Fault.NONE)
 
     @pytest.mark.parametrize("change", ["CHG0030043", None])
     def test_starts_the_driver_under_a_change_request_where_there_is_one(
@@ -402,18 +472,27 @@ class TestARun:
         assert journal is not None
         assert (journal.outcome, journal.going_back, journal.why) == ("rolled-back", True, "too slow")
         assert (journal.spent_seconds, journal.allowed_seconds) == (0.5, 12.96)
-        assert len(journal.decisions) == 3
         assert Journal.of({"rollout": None}) is None
+
+
+def _project(folder: Path, **releases: object) -> Project:
+    """A program with a stack file for each release."""
+    (folder / "Pulumi.yaml").write_text("name: shop\n")
+    (folder / "__main__.py").touch()
+    for stack, said in releases.items():
+        (folder / f"Pulumi.{stack}.yaml").write_text(json.dumps({"config": {"shop:release": said}}))
+    return Project(folder)
 
 
 def _story(**changes: Any) -> Story:
     story = Story(
         fault=Fault.NO_TRAFFIC,
+        fault_at=0.0,
         speed=60,
+        switch=Switch.LADDER,
         slot="green",
         version="v2.5.0",
         ending=Ending.ROLLED_BACK,
-        advanced=False,
         driver_says=Journal(
             outcome="rolled-back",
             version="v2.5.0",
@@ -421,7 +500,6 @@ def _story(**changes: Any) -> Story:
             why="nothing to judge [5 %]",
             spent_seconds=0.1,
             allowed_seconds=13,
-            decisions=(),
         ),
         weights=[(0, 0), (10.2, 5), (30.7, 0)],
         bad_for_seconds=2.5,
@@ -429,6 +507,7 @@ def _story(**changes: Any) -> Story:
         evaluation_seconds=2,
         failed_requests=7,
         outage_seconds=0.5,
+        failing=0.15,
         budget_seconds=259.2,
         took_seconds=61,
         picture=Path("no-traffic.svg"),
@@ -440,17 +519,57 @@ class TestTheStory:
     def test_is_as_expected_only_where_weights_and_driver_agree_on_what_had_to_happen(self) -> None:
         assert _story().as_expected
         assert not _story(ending=Ending.COMPLETED).as_expected
-        assert not _story(advanced=True).as_expected
-        assert _story(advanced=True, fault=Fault.ERRORS).as_expected
         assert not _story(driver_says=replace(_story().driver_says, outcome="completed")).as_expected
 
+    @pytest.mark.parametrize("fault", [fault for fault in Fault if EXPECTED[fault] is Ending.ROLLED_BACK])
+    def test_is_not_as_expected_where_the_new_slot_was_given_more_before_it_was_taken_back(
+        self, fault: Fault
+    ) -> None:
+        assert _story(fault=fault).as_expected
+        assert not _story(fault=fault, weights=[(0, 0), (9, 5), (30, 25), (60, 0)]).as_expected
+        assert not _story(fault=fault, weights=[(0, 0), (9, 25), (30, 0)]).as_expected
+
+    @pytest.mark.parametrize("fault", [Fault.NONE, Fault.KILL_DRIVER])
+    def test_is_not_as_expected_where_a_phase_was_skipped_or_repeated(self, fault: Fault) -> None:
+        def climbed(*weights: int) -> Story:
+            return _story(
+                fault=fault,
+                ending=Ending.COMPLETED,
+                driver_says=replace(_story().driver_says, outcome="completed"),
+                weights=list(enumerate(weights)),
+            )
+
+        assert climbed(0, 5, 25, 50, 100).as_expected
+        assert not climbed(0, 5, 50, 100).as_expected
+        assert not climbed(0, 5, 25, 5, 25, 50, 100).as_expected
+        assert not climbed(0, 100).as_expected
+        assert replace(climbed(0, 100), switch=Switch.AT_ONCE).as_expected
+
+    def test_is_not_as_expected_where_the_fault_never_came(self) -> None:
+        never = _story(fault=Fault.ERRORS, fault_at=None)
+        assert not never.as_expected
+        assert "15 % of its requests fail, which never began" in _told(never)
+
+    def test_counts_weights_that_differ_between_services_as_a_move_under_way(self) -> None:
+        moves = [Move(0, 0), Move(1, None), Move(2, 0), Move(3, None), Move(4, 5)]
+        assert shares_in_force(moves) == [(0, 0), (4, 5)]
+
     def test_is_told_in_a_short_table(self) -> None:
-        console = Console(width=160)
-        with console.capture() as printed:
-            console.print(summary(_story()))
-        told = re.sub(r" +", " ", printed.get())
+        told = _told(_story())
         assert "v2.5.0 to green: rolled back, as expected" in told
         assert "nothing to judge [5 %]" in told
         assert "0 % (0 s) → 5 % (10 s) → 0 % (31 s)" in told
         assert "7 requests failed, 0.50 s of a total outage: 0.19 % of 30 days' budget" in told
         assert "2.5 s, with a scrape every 0.5 s and an evaluation every 2 s" in told
+        assert "no request reaches it, from 0 s on" in told
+
+    def test_says_what_was_expected_where_it_went_another_way(self) -> None:
+        told = _told(_story(weights=[(0, 0), (9, 5), (30, 25), (60, 0)]))
+        assert "rolled back, expected: rolled back by 0 → 5 → 0 %" in told
+
+
+def _told(story: Story) -> str:
+    console = Console(width=160)
+    with console.capture() as printed:
+        console.print(summary(story))
+    return re.sub(r" +", " ", printed.get())

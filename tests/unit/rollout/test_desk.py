@@ -1,21 +1,36 @@
-"""A rollout to where the board approves begins under a change request of its own, or not at all."""
+"""What a rollout begins with, or is taken over with, and what it is refused for: change requests, watching, versions, locks."""
 
 from __future__ import annotations
 
 import shutil
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import cast
 
 import pytest
+from pulumi import automation as auto
 
 from operations.changes import Ledger
-from operations.rollout.events import Rollback
-from operations.rollout.plan import INTERVAL
+from operations.release import Release
+from operations.rollout.events import Pause, Resume, Rollback
+from operations.rollout.plan import INTERVAL, Plan
+from operations.rollout.state import Direction, Stage, State
+from operations.slots import Slot, Weights
+from rollout.cluster import Cluster
 from rollout.desk import Desk
+from rollout.engine import Engine, LastDriver
 from rollout.errors import RolloutError
+from rollout.handover import lease_of
 from rollout.infrastructure import PulumiInfrastructure
 from rollout.ports import Narrator
-from rollout.record import Record
+from rollout.record import Lease, Record
+from tests.rehearsal.told_prometheus import told_prometheus
+from tests.unit.operations.rollouts import START, plan
+from tests.unit.operations.rollouts import World as Rehearsed
 from tests.unit.rollout.worlds import World, release
 
 ROOT = Path(__file__).parents[3]
@@ -112,3 +127,331 @@ def test_the_way_back_takes_no_change_request_of_its_own() -> None:
     world.take_over(Rollback(at=world.time, who="bob", reason="next morning"))
     assert world.release.blue.weight == 100
     assert [change.request for change in world.changes] == ["CHG0030043"]
+
+
+# --- with a stack, a journal and a Prometheus ----------------------------------------------------------------------
+
+
+HERE = lease_of("ada", START)
+
+
+@dataclass
+class Journal:
+    """A journal, and what was told about it."""
+
+    record: Record | None = None
+    last_driver: LastDriver | None = None
+    changes: int = 0
+    """How often somebody was about to write."""
+    written: int = 0
+
+    def read(self) -> Record | None:
+        return self.record
+
+    def change(self, change: Callable[[Record | None], Record]) -> Record:
+        self.changes += 1
+        self.record = change(self.record)
+        self.written += 1
+        return self.record
+
+
+@dataclass
+class Stack:
+    """A stack that is up, as its state tells it."""
+
+    release: Release
+    engine: Engine = field(default_factory=lambda: Engine(cast("auto.Stack", None)))
+    outputs: Release | None = None
+    behind: bool = False
+
+    def ledger(self) -> Ledger:
+        return ()
+
+    def recorded_weights(self) -> Weights:
+        return self.release.weights
+
+    def drain_seconds(self) -> int:
+        return 30
+
+    def told(self) -> Release | None:
+        return self.outputs
+
+    def bring_in_line(self, plan: Plan) -> bool:
+        assert plan.version
+        return self.behind
+
+    @property
+    def cluster(self) -> Cluster:
+        return cast("Cluster", None)
+
+
+class Driven(Exception):
+    """A driver began, with this state."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state.stage)
+        self.state = state
+
+
+class Narrated:
+    """Hears what is said, and sees nothing else."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def says(self, line: str) -> None:
+        self.said.append(line)
+
+
+@dataclass
+class Office:
+    """A desk of staging, what it works on, and what drives there."""
+
+    desk: Desk
+    stack: Stack
+    journal: Journal
+    narrator: Narrated = field(default_factory=Narrated)
+
+    def begin(self, version: str = "v2.5.0", speed: int = 1) -> State:
+        with pytest.raises(Driven) as driven:
+            self.desk.begin(
+                version, "ada", "a release", cast("Narrator", self.narrator), speed, INTERVAL, None
+            )
+        return driven.value.state
+
+    def take_over(self, command: Resume | Rollback) -> State:
+        with pytest.raises(Driven) as driven:
+            self.desk.take_over(command, cast("Narrator", self.narrator))
+        return driven.value.state
+
+
+@pytest.fixture
+def office(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Office]:
+    class Driver:
+        def __init__(self, *arguments: object) -> None:
+            self.state = cast("State", arguments[-1])
+
+        def drive(self) -> None:
+            raise Driven(self.state)
+
+    monkeypatch.setattr("rollout.desk.Driver", Driver)
+    with told_prometheus() as told:
+        at = replace(desk(tmp_path, "staging"), prometheus=told.url)
+        made = Office(at, Stack(at.file.release()), Journal())
+        at.__dict__.update(journal=made.journal, infrastructure=made.stack)
+        yield made
+
+
+def left_at(
+    weight: int, lease: Lease | None, *, driving: Callable[[Rehearsed], object] = lambda _: None
+) -> Record:
+    """A rollout that has come to a weight."""
+    world = Rehearsed.of(plan()).run(lambda w: w.weight == weight and w.state.stage is Stage.BAKE)
+    driving(world)
+    return Record(state=world.state, lease=lease)
+
+
+def died() -> Lease:
+    """Of a driver that was silent for too long."""
+    return HERE.model_copy(update={"host": "elsewhere", "expires": START})
+
+
+def alive() -> Lease:
+    return lease_of("ada", datetime.now(UTC)).model_copy(update={"host": "elsewhere"})
+
+
+def refusal(attempt: Callable[[], object]) -> str:
+    with pytest.raises(RolloutError) as refused:
+        attempt()
+    return str(refused.value)
+
+
+def unanswered(office: Office) -> None:
+    office.desk = replace(office.desk, prometheus="http://127.0.0.1:1")
+    office.desk.__dict__.update(journal=office.journal, infrastructure=office.stack)
+
+
+def test_a_rollout_begins_with_a_plan_from_the_stack_file_and_the_stack(office: Office) -> None:
+    began = office.begin()
+    assert (began.plan.version, began.plan.drain, began.plan.speed) == (
+        "v2.5.0",
+        timedelta(seconds=30),
+        1,
+    )
+    assert office.journal.record is not None
+    assert office.journal.record.lease is not None
+    assert office.journal.record.lease.who == "ada"
+
+
+def test_nothing_begins_without_an_answer_of_prometheus(office: Office) -> None:
+    unanswered(office)
+    said = refusal(office.begin)
+    assert said.startswith("--prometheus: http://127.0.0.1:1 does not answer (")
+    assert "kubectl -n monitoring port-forward service/prometheus 9090" in said
+    assert "\n" not in said
+    assert office.journal.written == 0
+
+
+def test_where_something_else_answers_nothing_begins_either(office: Office) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        office.desk = replace(office.desk, prometheus=f"http://127.0.0.1:{server.server_port}")
+        office.desk.__dict__.update(journal=office.journal, infrastructure=office.stack)
+        assert "--prometheus: http://127.0.0.1:" in refusal(office.begin)
+        server.shutdown()
+
+
+def test_who_takes_over_without_an_answer_holds_the_weights_and_says_so(office: Office) -> None:
+    unanswered(office)
+    office.journal.record = left_at(25, died())
+    state = office.take_over(Resume(at=datetime.now(UTC), who="bob"))
+    assert (state.direction, state.phase.weight) == (Direction.UP, 25)
+    (said,) = [line for line in office.narrator.said if line.startswith("--prometheus")]
+    assert said.startswith("--prometheus: http://127.0.0.1:1 does not answer (")
+    assert said.endswith("the weights are held, and taken back at the limit")
+
+
+def test_the_way_back_needs_no_prometheus(office: Office) -> None:
+    unanswered(office)
+    office.journal.record = left_at(25, died())
+    back = office.take_over(Rollback(at=datetime.now(UTC), who="bob", reason="empty carts"))
+    assert back.direction is Direction.BACK
+    office.journal.record = Record(state=back, lease=died())
+    again = office.take_over(Resume(at=datetime.now(UTC), who="bob"))
+    assert again.direction is Direction.BACK
+
+
+def test_a_driver_that_is_alive_is_told_without_asking_prometheus(office: Office) -> None:
+    unanswered(office)
+    office.journal.record = left_at(25, alive())
+    told = office.desk.take_over(Resume(at=datetime.now(UTC), who="bob"), cast("Narrator", office.narrator))
+    assert isinstance(told, Lease)
+    assert office.journal.record.inbox
+
+
+def test_what_has_ended_is_not_gone_on_with_whatever_prometheus_says(office: Office) -> None:
+    unanswered(office)
+    office.journal.record = ended()
+    said = refusal(lambda: office.take_over(Resume(at=datetime.now(UTC), who="bob")))
+    assert said == "no rollout of 'staging' is under way"
+
+
+def test_where_there_was_no_rollout_a_command_makes_no_journal(office: Office) -> None:
+    for attempt in (
+        lambda: office.desk.tell(Pause(at=START, who="bob", reason="lunch")),
+        lambda: office.take_over(Resume(at=START, who="bob")),
+        lambda: office.take_over(Rollback(at=START, who="bob", reason="empty carts")),
+    ):
+        assert refusal(attempt).startswith("there was no rollout of 'staging' yet")
+    assert office.journal.changes == 0
+
+
+def test_bakes_are_shortened_in_a_rehearsal_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, office: Office
+) -> None:
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://state")
+    assert refusal(lambda: office.begin(speed=60)) == (
+        "--speed = 60: allowed is 1; bakes and limits are shortened in a rehearsal and nowhere else: "
+        "uv run rehearse canary --stack staging --speed 60"
+    )
+    (tmp_path / "state").mkdir()
+    (tmp_path / "world.json").write_text("{}")
+    monkeypatch.setenv("REHEARSAL_WORLD", str(tmp_path / "world.json"))
+    monkeypatch.setenv("PULUMI_BACKEND_URL", (tmp_path / "state").as_uri())
+    assert office.begin(speed=60).plan.speed == 60
+
+
+def test_a_stack_file_that_says_other_weights_than_are_in_force_is_refused(office: Office) -> None:
+    serving = next(slot for slot in Slot if office.stack.release.of(slot).weight)
+    office.stack.release = Release.model_validate(
+        {
+            **dict(office.stack.release),
+            serving.value: office.stack.release.of(serving).model_copy(update={"weight": 95}),
+            serving.other.value: office.stack.release.of(serving.other).model_copy(update={"weight": 5}),
+        }
+    )
+    declared, found = office.desk.file.release().weights, office.stack.release.weights
+    assert refusal(office.begin) == (
+        f"Pulumi.staging.yaml says blue {declared.blue} %, green {declared.green} %; in force are {found.blue} and "
+        f"{found.green}: bring the stack up first"
+    )
+    assert office.journal.written == 0
+
+
+def test_the_version_that_serves_is_not_rolled_out_again(office: Office) -> None:
+    serving = next(slot for slot in Slot if office.stack.release.of(slot).weight)
+    version = office.stack.release.of(serving).version
+    assert refusal(lambda: office.begin(version)) == f"{serving} serves {version} already"
+    assert office.journal.written == 0
+
+
+def ended() -> Record:
+    return Record(state=Rehearsed.of(plan()).run().state)
+
+
+def left_behind(**changes: object) -> Release:
+    """What that rollout left: green has all traffic."""
+    world = Rehearsed.of(plan()).run()
+    return Release.model_validate({**world.release.model_dump(), **changes}, strict=False)
+
+
+def test_what_has_ended_is_taken_back_while_both_slots_are_as_it_left_them(office: Office) -> None:
+    office.journal.record, office.stack.outputs = ended(), left_behind()
+    back = office.take_over(Rollback(at=datetime.now(UTC), who="bob", reason="next morning"))
+    assert (back.direction, back.target) == (Direction.BACK, Slot.BLUE)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"green": {"version": "v2.4.1", "weight": 100}},
+        {"blue": {"version": "v2.3.1", "weight": 0}},
+        {"green": {"version": "v2.4.0", "weight": 0}, "blue": {"version": "v2.3.0", "weight": 100}},
+    ],
+    ids=["another new version", "another old version", "another weight"],
+)
+def test_what_has_ended_is_not_taken_back_once_a_slot_is_something_else(
+    office: Office, changes: dict[str, object]
+) -> None:
+    office.journal.record, office.stack.outputs = ended(), left_behind(**changes)
+    command = Rollback(at=datetime.now(UTC), who="bob", reason="next morning")
+    assert refusal(lambda: office.take_over(command)) == (
+        "v2.4.0 in green is not what the last rollout left any more: start one to another version"
+    )
+    assert office.journal.written == 0
+
+
+def test_whoever_takes_over_lifts_the_locks_of_who_died(office: Office) -> None:
+    office.journal.record = left_at(25, died())
+    office.take_over(Resume(at=datetime.now(UTC), who="bob"))
+    assert office.journal.last_driver == LastDriver("elsewhere", here=False, expired=START)
+    assert office.stack.engine.last_driver == office.journal.last_driver
+
+
+def test_nobody_s_locks_are_lifted_while_the_driver_may_be_alive(office: Office) -> None:
+    office.journal.record = left_at(25, alive())
+    office.desk.tell(Pause(at=datetime.now(UTC), who="bob", reason="lunch"))
+    assert office.journal.last_driver == LastDriver("elsewhere", here=False, expired=None)
+    assert office.stack.engine.last_driver is None
+
+
+def test_who_finds_an_older_stack_file_says_so(office: Office) -> None:
+    office.journal.record, office.stack.behind = left_at(25, died()), True
+    office.take_over(Resume(at=datetime.now(UTC), who="bob"))
+    assert office.narrator.said == [
+        "Pulumi.staging.yaml was behind: its release and change requests are those in force now"
+    ]
+
+
+def test_a_promotion_is_of_the_phase_under_way(office: Office) -> None:
+    office.journal.record = left_at(25, alive())
+    assert office.desk.promotion("bob", "known good").weight == 25

@@ -7,22 +7,16 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from operations.release import SlotCapacity, Standby, Switch
+from operations.release import SlotCapacity, Switch
 from operations.rollout.actions import Action, Outcome, Report, SetWeights
 from operations.rollout.events import Pause, Promote, Resume, Rollback
 from operations.rollout.gate import Verdict
 from operations.rollout.state import Stage
-from operations.slots import Slot
+from operations.slots import Slot, Weights
 from rollout.errors import JournalFailed, LeaseLost, PlanRefused, RolloutError, UpdateFailed
 from rollout.record import LEASE, LEASE_IN_UPDATE, Command
-from tests.unit.rollout.worlds import FAILS, PASSES, START, Killed, World, release
-
-
-def fails_at(weight: int | None) -> Callable[[World], Verdict]:
-    return lambda world: FAILS if world.weight == weight else PASSES
+from tests.unit.rollout.worlds import FAILS, PASSES, START, Waiting, World, fails_at, release
 
 
 def says_once(weight: int, command: Callable[[World], Command]) -> Callable[[World], Verdict]:
@@ -89,6 +83,31 @@ def test_the_journal_holds_the_intent_and_a_lease_that_lasts_before_anything_is_
     assert seen == [("prepare-slot", Stage.PREPARE), *moves, ("scale-down", Stage.SCALE)]
 
 
+@pytest.mark.parametrize("background", [Immediate(), Waiting()], ids=["quick journal", "slow journal"])
+def test_the_journal_holds_a_lease_that_lasts_before_weights_that_were_moved_are_read_back(
+    background: Executor,
+) -> None:
+    """That is an update, too: of the state, and it waits for others as long."""
+    world = World(release())
+    moved: list[str] = []
+
+    def look(instant: str) -> None:
+        if instant == "after set-weights":
+            moved.append(instant)
+        if instant == "before reading back" and moved:
+            moved.clear()
+            lease = world.record.lease
+            assert lease is not None
+            assert (world.state.stage, lease.expires - world.time > timedelta(minutes=29)) == (
+                Stage.VERIFY,
+                True,
+            )
+
+    world.meanwhile = look
+    assert world.begin(background=background).outcome is Outcome.COMPLETED
+    assert moved == []
+
+
 def test_a_preview_with_something_else_in_it_holds_the_rollout_until_a_person_lets_it_go_on() -> None:
     world = World(release())
     resumed: list[datetime] = []
@@ -147,6 +166,129 @@ def test_a_slot_may_take_its_time_to_become_healthy() -> None:
     world = World(release())
     world.ailing = lambda _: "not yet" if world.time < START + timedelta(minutes=5) else None
     assert world.begin().outcome is Outcome.COMPLETED
+
+
+def somebody_moves_to(weight: int, at: int, *, until: timedelta | None = None) -> Callable[[World], Verdict]:
+    """Gates that pass, and a person who gives the new slot another weight once it bakes at one, perhaps for a while only."""
+    moved: list[datetime] = []
+
+    def gates(world: World) -> Verdict:
+        if world.weight == at and not moved:
+            moved.append(world.time)
+            world.by_hand = Weights.giving(Slot.GREEN, weight)
+        if moved and until is not None and world.time - moved[0] >= until:
+            world.by_hand = None
+        return PASSES
+
+    return gates
+
+
+def test_weights_that_somebody_moves_are_taken_back_about_a_minute_later() -> None:
+    world = World(release(), somebody_moves_to(50, at=5))
+    report = world.begin(world.plan(speed=1))
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert report.why == (
+        "somebody moved the weights: in force is blue 50 % and green 50 %; asked for was blue 95 % and green 5 %"
+    )
+    turned = next(entry.at for entry in world.state.history if entry.why == report.why)
+    verified = next(entry.at for entry in world.state.history if entry.stage is Stage.BAKE)
+    assert timedelta(minutes=1) <= turned - verified <= timedelta(seconds=90)
+    assert world.shares == [0, 5, 0]
+
+
+def test_weights_that_somebody_moves_are_seen_at_the_end_of_a_bake_where_the_state_does_not_tell() -> None:
+    """Outside of the program the state knows nothing of it until the provider is asked."""
+    world = World(release(), somebody_moves_to(50, at=5))
+    world.unreadable = lambda: UpdateFailed("the listener rules differ")
+    report = world.begin(world.plan(speed=1))
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert report.why == "in force is blue 50 % and green 50 %; asked for was blue 95 % and green 5 %"
+    assert report.ended - report.started > timedelta(minutes=15)
+    assert world.shares == [0, 5, 0]
+
+
+def others_after(world: World, *instants: str) -> list[str]:
+    """Let somebody move half of the traffic right after these instants, in their order; return those still to come."""
+    left = list(instants)
+
+    def meanwhile(instant: str) -> None:
+        if left and instant == left[0]:
+            left.pop(0)
+            if not left:
+                world.by_hand = Weights(blue=50, green=50)
+
+    world.meanwhile = meanwhile
+    return left
+
+
+@pytest.mark.parametrize("rung", range(4), ids=["5 %", "25 %", "50 %", "100 %"])
+def test_weights_that_are_read_back_as_others_than_were_set_take_it_back(rung: int) -> None:
+    world = World(release())
+    left = others_after(world, *["after set-weights"] * (rung + 1))
+    if rung == 2:
+        world.meanwhile, set_to = (lambda _: None), world.meanwhile
+        # A half is what was asked for there; three quarters are not.
+        world.meanwhile = lambda instant: (set_to(instant), setattr(world, "by_hand", None))[0]
+    report = world.begin()
+    assert left == []
+    assert report.outcome is Outcome.ROLLED_BACK
+
+
+def test_weights_that_cannot_be_read_for_a_while_are_no_other_weights() -> None:
+    world = World(release())
+    world.unreadable = lambda: UpdateFailed("the listener rules differ in their weights")
+    assert world.begin(world.plan(speed=1)).outcome is Outcome.COMPLETED
+
+
+def test_weights_are_looked_at_once_a_minute_and_in_a_pause_too() -> None:
+    world = World(release(), says_once(5, lambda w: Pause(at=w.time, who="bob", reason="lunch")))
+    looks: list[datetime] = []
+
+    def look() -> None:
+        looks.append(world.time)
+        if len(looks) == 10:
+            world.say(Rollback(at=world.time, who="bob", reason="enough"))
+
+    world.unreadable = look
+    world.begin(world.plan(speed=1))
+    assert {later - earlier for earlier, later in pairwise(looks[:10])} == {timedelta(minutes=1)}
+
+
+def test_a_look_at_the_weights_makes_no_gap_between_evaluations_and_is_over_before_anything_is_changed() -> (
+    None
+):
+    world, log = World(release()), list[str]()
+
+    def look() -> None:
+        log.append("look")
+        world.time += timedelta(seconds=40)
+
+    def change(action: Action) -> None:
+        log.append(action.kind)
+
+    world.unreadable, world.refuse = look, change
+    assert world.begin(world.plan(speed=1), Waiting()).outcome is Outcome.COMPLETED
+    phases = ["set-weights", "look"] * 3
+    assert log == ["prepare-slot", *phases, "set-weights", "scale-down"]
+    first = [at for at in world.evaluations if at < START + timedelta(minutes=14)]
+    assert {later - earlier for earlier, later in pairwise(first)} == {timedelta(seconds=15)}
+
+
+def test_each_evaluation_is_told_the_weight_in_force() -> None:
+    world = World(release())
+    world.begin()
+    assert list(dict.fromkeys(world.shared)) == [5, 25, 50, 100]
+
+
+def test_a_slot_that_is_not_whole_is_looked_at_between_evaluations_and_not_instead_of_them() -> None:
+    world = World(release())
+    world.ailing = lambda _: "api: 5 of 6 replicas are available" if world.weight == 5 else None
+    report = world.begin(world.plan(speed=1))
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert report.why.endswith("allowed are 0:15:00: api: 5 of 6 replicas are available")
+    assert timedelta(minutes=30) < report.ended - report.started < timedelta(minutes=33)
+    watched = world.evaluations[: world.shared.count(5)]
+    assert {later - earlier for earlier, later in pairwise(watched)} == {timedelta(seconds=15)}
 
 
 def test_a_person_takes_it_back_within_seconds() -> None:
@@ -289,48 +431,6 @@ def test_the_journal_is_left_without_a_driver_and_with_what_the_picture_needs() 
     assert world.record.lease is None
     assert {point.weight for point in world.record.points} == {5, 25, 50, 100}
     assert len(world.record.points) == len(world.evaluations)
-
-
-def driven_through(deaths: set[int], standby: Standby, bad: int | None, speed: int = 60) -> World:
-    """Drive a rollout to its end with a new driver after each death.
-
-    Each death in a bake counts as three seconds in which nobody saw anything, of ten that are allowed at this speed.
-    """
-    world = World(release(standby=standby), fails_at(bad), tuple(deaths))
-    plan = world.plan(speed, timedelta(seconds=1))
-    drive = lambda: world.begin(plan)  # noqa: E731 - the first driver begins, the others resume
-    while True:
-        try:
-            drive()
-            return world
-        except Killed:
-            world.time += LEASE_IN_UPDATE
-            if world.record.ended:
-                return world
-            drive = world.take_over
-
-
-@pytest.mark.parametrize("standby", list(Standby))
-@pytest.mark.parametrize("bad", [None, 5, 25, 50])
-@settings(max_examples=8)
-@given(data=st.data())
-def test_killed_at_any_instants_and_resumed_it_ends_the_same_by_the_same_way(
-    standby: Standby, bad: int | None, data: st.DataObject
-) -> None:
-    undisturbed = driven_through(set(), standby, bad)
-    deaths = data.draw(st.sets(st.integers(1, undisturbed.asked), min_size=1, max_size=3))
-    disturbed = driven_through(deaths, standby, bad)
-    assert disturbed.moves == undisturbed.moves
-    assert disturbed.release == undisturbed.release
-    assert [(change.request, change.version) for change in disturbed.changes] == [("CHG0030043", "v2.4.0")]
-    assert disturbed.state.stage is undisturbed.state.stage is Stage.DONE
-
-
-def test_killed_at_each_instant_of_a_short_rollout_it_ends_the_same_by_the_same_way() -> None:
-    undisturbed = driven_through(set(), Standby.WARM, None, speed=180)
-    for death in range(1, undisturbed.asked + 1):
-        world = driven_through({death}, Standby.WARM, None, speed=180)
-        assert (world.moves, world.release) == (undisturbed.moves, undisturbed.release), death
 
 
 def test_leases_are_long_enough_for_what_they_cover() -> None:

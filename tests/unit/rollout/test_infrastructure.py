@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from operations.changes import Ledger, breaches
 from operations.environments import Gate
-from operations.release import Release, Standby
+from operations.release import Release
 from operations.rollout.actions import PrepareSlot, ScaleDown, SetWeights, changes_after, release_after
 from operations.rollout.plan import Plan as Rollout
 from operations.slots import Slot, Weights
@@ -31,6 +32,8 @@ BACK = SetWeights(step=1, weights=Weights(blue=100, green=0))
 PREPARE = PrepareSlot(step=1, slot=Slot.GREEN, version="v2.5.0", change="CHG0030043")
 RECORD = f"{ROOT}$quikapp:changes:ChangeRecord::live-change-record"
 PARAMETER = f"{ROOT}$quikapp:changes:ChangeRecord$aws:ssm/parameter:Parameter::live-change-record-parameter"
+
+MOVED = Step("update", RULE, (), ("actions[0].forward.targetGroups[0].weight", "tagsAll.Stable"))
 
 
 def rule(name: str, blue: int, green: int) -> Resource:
@@ -57,6 +60,7 @@ class Told:
         self.previewed: list[tuple[str, Sequence[str] | None]] = []
         self.updated: list[Sequence[str] | None] = []
         self.refreshed: list[str] = []
+        self.exports = 0
 
     def preview(self, text: str, file_name: str, target: Sequence[str] | None = None) -> Plan:
         assert file_name == "Pulumi.live.yaml"
@@ -73,6 +77,7 @@ class Told:
         self.refreshed += target
 
     def resources(self) -> list[Resource]:
+        self.exports += 1
         closed = Resource(RULE.replace("api", "closed"), {}, {"actions": [{"type": "fixed-response"}]})
         return [*self.rules, closed, *(group(slot) for slot in Slot), *self.others]
 
@@ -90,7 +95,7 @@ def over(engine: Told, file: StackFile) -> PulumiInfrastructure:
 
 
 def test_weights_move_where_the_preview_holds_listener_rules_and_nothing_else(file: StackFile) -> None:
-    engine = Told(Step("update", RULE, ()))
+    engine = Told(MOVED)
     over(engine, file).change(TO_FIVE, "v2.3.0")
     assert engine.updated == [None]
     assert file.release().weights == Weights(blue=95, green=5)
@@ -103,15 +108,35 @@ def test_weights_move_where_the_preview_holds_listener_rules_and_nothing_else(fi
         (Step("update", QUEUE, (), ("tags",)), r"update aws:sqs/queue:Queue jobs \(tags\)"),
         (Step("create-replacement", RULE, ()), "create-replacement aws:lb/listenerRule:ListenerRule"),
         (Step("delete", RULE, ()), "delete aws:lb/listenerRule:ListenerRule"),
+        (
+            Step("update", RULE, (), ("actions[0].forward", "priority")),
+            "update aws:lb/listenerRule:ListenerRule",
+        ),
+        (Step("update", RULE, ()), "update aws:lb/listenerRule:ListenerRule"),
     ],
 )
 def test_anything_else_in_the_preview_stops_it_and_is_shown(file: StackFile, step: Step, shown: str) -> None:
     before = file.path.read_text()
-    engine = Told(Step("update", RULE, ()), step)
+    engine = Told(MOVED, step)
     with pytest.raises(PlanRefused, match=shown):
         over(engine, file).change(TO_FIVE, "v2.3.0")
     assert engine.updated == []
     assert file.path.read_text() == before
+
+
+def test_what_somebody_writes_into_the_file_during_the_preview_is_kept_and_previewed_too(
+    file: StackFile,
+) -> None:
+    class Slow(Told):
+        def preview(self, text: str, file_name: str, target: Sequence[str] | None = None) -> Plan:
+            if not self.previewed:
+                file.path.write_text(file.text() + "  quikapp:added: later\n")
+            return super().preview(text, file_name, target)
+
+    engine = Slow(MOVED)
+    over(engine, file).change(TO_FIVE, "v2.3.0")
+    assert ["quikapp:added" in text for text, _ in engine.previewed] == [False, True]
+    assert file.text() == engine.previewed[-1][0]
 
 
 def test_a_weight_that_is_in_force_already_needs_no_update(file: StackFile) -> None:
@@ -123,10 +148,30 @@ def test_a_weight_that_is_in_force_already_needs_no_update(file: StackFile) -> N
 
 def test_the_way_back_is_limited_to_the_listener_rules(file: StackFile) -> None:
     over(Told(), file).change(TO_FIVE, "v2.3.0")
-    engine = Told(Step("update", RULE, ()))
+    engine = Told(MOVED)
     over(engine, file).change(BACK, "v2.3.0")
     rules = [RULE, RULE.replace("api", "web")]
     assert [target for _, target in engine.previewed] == engine.updated == [rules]
+
+
+def test_on_the_way_back_preparing_the_old_slot_is_limited_to_it(file: StackFile) -> None:
+    """An unfinished change elsewhere does not hold it up. What a slot is still to get has no URN in the state yet."""
+    within = f"{SLOTS[Slot.BLUE].replace('::live-blue', '$**::live-blue')}-*"
+    deployment = Step("update", DEPLOYMENT.replace("green", "blue"), (SLOTS[Slot.BLUE],))
+    engine = Told(deployment, others=[Resource(urn, {}, {}) for urn in SLOTS.values()])
+    completed = release_after(file.release(), SetWeights(step=1, weights=Weights(blue=0, green=100)))
+    file.write(file.with_release(completed, file.changes()))
+    over(engine, file).change(PrepareSlot(step=1, slot=Slot.BLUE, version="v2.3.0"), "v2.3.0")
+    assert [target for _, target in engine.previewed] == engine.updated == [[SLOTS[Slot.BLUE], within]]
+
+    matched = [urn for urn in (DEPLOYMENT, deployment.urn, QUEUE, RULE) if matches(within, urn)]
+    assert matched == [deployment.urn]
+
+
+def matches(pattern: str, urn: str) -> bool:
+    """As the engine reads a pattern: two stars are anything, one is anything but a colon."""
+    parts = [re.escape(part).replace(r"\*", "[^:]*") for part in pattern.split("**")]
+    return re.fullmatch(".*".join(parts), urn) is not None
 
 
 def test_a_slot_is_prepared_where_the_preview_holds_what_lies_in_it(file: StackFile) -> None:
@@ -153,7 +198,7 @@ def test_its_change_request_is_recorded_in_the_same_update(file: StackFile) -> N
         (PREPARE, "create"),
         (PREPARE.model_copy(update={"change": None}), "update"),
         (TO_FIVE, "update"),
-        (ScaleDown(step=1, slot=Slot.GREEN, standby=Standby.WARM), "update"),
+        (ScaleDown(step=1, slot=Slot.GREEN), "update"),
     ],
 )
 def test_the_record_changes_in_no_other_way_and_with_no_other_action(
@@ -170,10 +215,33 @@ def test_outputs_are_told_of_a_release_that_changes_nothing_else(file: StackFile
     assert engine.updated == [None]
 
 
-@pytest.mark.parametrize("step", [Step("update", RULE, ()), Step("update", DEPLOYMENT, (SLOTS[Slot.BLUE],))])
+def test_the_rules_tell_of_the_version_in_the_same_update(file: StackFile) -> None:
+    tags = Step("update", RULE, (), ("tags.Green", "tagsAll.Green", "tags.Stable"))
+    engine = Told(Step("update", DEPLOYMENT, (SLOTS[Slot.GREEN],)), tags)
+    over(engine, file).change(PREPARE, "v2.3.0")
+    assert engine.updated == [None]
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        MOVED,
+        Step("update", RULE, (), ("actions", "tags.Green")),
+        Step("update", RULE, (), ("actions[0].forward.targetGroups[0].weight",)),
+        Step("replace", RULE, (), ("tags.Green",)),
+        Step("update", QUEUE, (), ("tags.Green",)),
+        Step("update", DEPLOYMENT, (SLOTS[Slot.BLUE],)),
+    ],
+)
 def test_a_slot_is_not_prepared_where_anything_beside_it_changes(file: StackFile, step: Step) -> None:
     with pytest.raises(PlanRefused, match="more than the slot green"):
         over(Told(step), file).change(PREPARE, "v2.3.0")
+
+
+def test_a_slot_is_left_to_its_standby_without_a_word_in_the_rules(file: StackFile) -> None:
+    engine = Told(Step("update", RULE, (), ("tags.Green",)))
+    with pytest.raises(PlanRefused, match="more than the slot green"):
+        over(engine, file).change(ScaleDown(step=1, slot=Slot.GREEN), "v2.3.0")
 
 
 def test_weights_are_read_back_from_the_provider(file: StackFile) -> None:
@@ -208,8 +276,10 @@ def test_a_file_of_an_older_checkout_is_brought_in_line_with_what_is_in_force(fi
     plan = under_way(file)
     prepared, changes = release_after(file.release(), PREPARE), changes_after(file.changes(), PREPARE)
     moved = release_after(prepared, TO_FIVE).model_copy(update={"stable": "v2.3.0"})
-    infrastructure = over(Told(others=in_force(moved, changes)), file)
+    engine = Told(others=in_force(moved, changes))
+    infrastructure = over(engine, file)
     assert infrastructure.bring_in_line(plan)
+    assert engine.exports == 1, "all of it is of one moment"
     assert (file.release(), file.changes()) == (moved, changes)
     assert "- {request: CHG0030043, version: v2.5.0}" in file.path.read_text()
     assert not infrastructure.bring_in_line(plan), "now it is in line"
@@ -234,3 +304,20 @@ def test_a_program_that_tells_no_release_leaves_the_file_as_it_is(file: StackFil
     before = file.path.read_text()
     assert not over(Told(), file).bring_in_line(under_way(file))
     assert file.path.read_text() == before
+
+
+def test_while_traffic_is_shared_the_text_of_a_checkout_says_what_is_in_force(file: StackFile) -> None:
+    prepared = release_after(file.release(), PREPARE)
+    shared = release_after(prepared, TO_FIVE).model_copy(update={"stable": "v2.3.0"})
+    before = file.text()
+    text = over(Told(others=in_force(shared, changes_after(file.changes(), PREPARE))), file).text_in_force()
+    assert text is not None
+    assert file.text() == before
+    file.write(text)
+    assert (file.release(), file.changes()[-1].request) == (shared, "CHG0030043")
+
+
+def test_while_one_slot_has_all_traffic_a_checkout_speaks_for_itself(file: StackFile) -> None:
+    prepared = release_after(file.release(), PREPARE)
+    assert over(Told(others=in_force(prepared, file.changes())), file).text_in_force() is None
+    assert over(Told(), file).text_in_force() is None

@@ -44,7 +44,7 @@ def observer(url: str, cluster: Standing | Away | None = None) -> PrometheusObse
 
 def test_both_slots_are_seen_service_by_service(told: Told) -> None:
     told.slots = {Slot.GREEN: FAILING, Slot.BLUE: GOOD}
-    evaluation = observer(told.url).evaluate(Slot.GREEN)
+    evaluation = observer(told.url).evaluate(Slot.GREEN, 50)
     assert evaluation.sample is not None
     assert [service.service for service in evaluation.sample.services] == ["api", "web"]
     for service in evaluation.sample.services:
@@ -56,23 +56,23 @@ def test_both_slots_are_seen_service_by_service(told: Told) -> None:
 
 
 def test_slots_that_are_well_pass(told: Told) -> None:
-    assert observer(told.url).evaluate(Slot.GREEN).verdict.result is Result.PASS
+    assert observer(told.url).evaluate(Slot.GREEN, 50).verdict.result is Result.PASS
 
 
 def test_a_slot_without_replicas_fails_whatever_prometheus_says(told: Told) -> None:
-    assert observer(told.url, Standing(available=0)).evaluate(Slot.GREEN).verdict.result is Result.FAIL
+    assert observer(told.url, Standing(available=0)).evaluate(Slot.GREEN, 50).verdict.result is Result.FAIL
 
 
 def test_what_is_no_number_is_no_data(told: Told) -> None:
     told.slots = {slot: {**GOOD, ERROR_RATE.name: float("nan")} for slot in Slot}
-    evaluation = observer(told.url).evaluate(Slot.GREEN)
+    evaluation = observer(told.url).evaluate(Slot.GREEN, 50)
     assert evaluation.verdict.result is Result.INCONCLUSIVE
     assert "Error Rate: no data" in evaluation.verdict.text
 
 
 def test_where_prometheus_answers_with_an_error_nothing_is_concluded(told: Told) -> None:
     told.reachable = False
-    verdict = observer(told.url).evaluate(Slot.GREEN).verdict
+    verdict = observer(told.url).evaluate(Slot.GREEN, 50).verdict
     assert (verdict.result, verdict.text) == (
         Result.INCONCLUSIVE,
         f"Prometheus: {told.url} answered HTTP 503",
@@ -80,12 +80,12 @@ def test_where_prometheus_answers_with_an_error_nothing_is_concluded(told: Told)
 
 
 def test_where_nothing_listens_nothing_is_concluded() -> None:
-    verdict = observer("http://127.0.0.1:9").evaluate(Slot.GREEN).verdict
+    verdict = observer("http://127.0.0.1:9").evaluate(Slot.GREEN, 50).verdict
     assert verdict.result is Result.INCONCLUSIVE
     assert "http://127.0.0.1:9 does not answer" in verdict.text
 
 
 def test_where_the_cluster_does_not_answer_nothing_is_concluded(told: Told) -> None:
-    verdict = observer(told.url, Away()).evaluate(Slot.GREEN).verdict
+    verdict = observer(told.url, Away()).evaluate(Slot.GREEN, 50).verdict
     assert verdict.result is Result.INCONCLUSIVE
     assert "the cluster of green does not answer" in verdict.text

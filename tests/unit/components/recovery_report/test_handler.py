@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from components.recovery_report import handler
-from components.recovery_report.handler import Event, report
+from components.recovery_report.handler import Event, Vault, report
 from operations.recovery_alerts import DATA, ENVIRONMENT, NAMESPACE, Figure
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -21,14 +21,24 @@ HOME, RECOVERY = "eu-west-1", "eu-central-1"
 PLAN = "arn:aws:backup:eu-central-1:123456789012:restore-testing-plan:quikapp_live_database"
 TASK = "arn:aws:datasync:eu-central-1:123456789012:task/task-0"
 
+CLUSTER = "arn:aws:rds:eu-west-1:123456789012:cluster:quikapp-live-database"
+REPLICA = "arn:aws:rds:eu-central-1:123456789012:cluster:quikapp-live-database-recovery"
+BUCKET = "arn:aws:s3:::quikapp-live-files"
+
+COPIED: Vault = {
+    "data": "database",
+    "region": RECOVERY,
+    "name": "quikapp-live-database",
+    "sources": [CLUSTER, REPLICA],
+}
 EVENT: Event = {
     "environment": "live",
     "vaults": [
-        {"data": "database", "region": HOME, "name": "quikapp-live-database"},
-        {"data": "database", "region": RECOVERY, "name": "quikapp-live-database"},
-        {"data": "files", "region": HOME, "name": "quikapp-live-files"},
+        {"data": "database", "region": HOME, "name": "quikapp-live-database", "sources": [CLUSTER]},
+        COPIED,
+        {"data": "files", "region": HOME, "name": "quikapp-live-files", "sources": [BUCKET]},
     ],
-    "restoreTests": [{"data": "database", "region": RECOVERY, "arn": PLAN}],
+    "restoreTests": [{"arn": PLAN, "vault": COPIED}],
     "copies": [{"data": "files", "region": RECOVERY, "arn": TASK}],
 }
 
@@ -52,15 +62,42 @@ class Account:
         assert region is not None or service == "cloudwatch", "every region but the function's own is named"
         return _Client(self, region)
 
-    def point(self, data: str, region: str, created: datetime, status: str = "COMPLETED") -> None:
-        self.points.setdefault((region, f"quikapp-live-{data}"), []).append(
-            {"CreationDate": created, "Status": status}
+    def point(
+        self, source: str, region: str, created: datetime, status: str = "COMPLETED"
+    ) -> Mapping[str, Any]:
+        held = self.points.setdefault(
+            (region, f"quikapp-live-{'files' if source == BUCKET else 'database'}"), []
+        )
+        made = {
+            "RecoveryPointArn": f"{source}:point-{len(held)}",
+            "ResourceArn": source,
+            "CreationDate": created,
+            "Status": status,
+        }
+        held.append(made)
+        return made
+
+    def restored(self, point: Mapping[str, Any], created: datetime, completed: datetime) -> None:
+        self.jobs.setdefault((RECOVERY, PLAN), []).append(
+            {
+                "RecoveryPointArn": point["RecoveryPointArn"],
+                "CreationDate": created,
+                "CompletionDate": completed,
+            }
         )
 
-    def restored(self, created: datetime, completed: datetime) -> None:
-        self.jobs.setdefault((RECOVERY, PLAN), []).append(
-            {"CreationDate": created, "CompletionDate": completed}
+    def newest(self, source: str, region: str = RECOVERY) -> Mapping[str, Any]:
+        """The recovery point that a test restores."""
+        held = self.points[region, "quikapp-live-database"]
+        return max(
+            (point for point in held if point["ResourceArn"] == source),
+            key=lambda point: point["CreationDate"],
         )
+
+    def lose(self, source: str, region: str) -> None:
+        """Let a source have no recovery point in a vault of the database."""
+        held = self.points[region, "quikapp-live-database"]
+        held[:] = [point for point in held if point["ResourceArn"] != source]
 
     def copied(self, begun: datetime, status: str = "SUCCESS") -> None:
         self.executions[f"{TASK}/execution/exec-{len(self.executions)}"] = {
@@ -124,10 +161,12 @@ class _Pages:
 def account() -> Account:
     """An account in which everything has happened lately."""
     account = Account()
-    account.point("database", HOME, ago(hours=16))
-    account.point("database", RECOVERY, ago(hours=16))
-    account.point("files", HOME, ago(hours=15))
-    account.restored(ago(days=2, minutes=12), ago(days=2))
+    account.point(CLUSTER, HOME, ago(hours=16))
+    account.point(CLUSTER, RECOVERY, ago(hours=16))
+    account.point(REPLICA, RECOVERY, ago(hours=15))
+    account.point(BUCKET, HOME, ago(hours=15))
+    account.restored(account.newest(CLUSTER), ago(days=2, minutes=12), ago(days=2))
+    account.restored(account.newest(REPLICA), ago(days=2, minutes=9), ago(days=2, minutes=-1))
     account.copied(ago(hours=10))
     return account
 
@@ -155,10 +194,11 @@ def test_what_is_published_has_the_names_that_alerts_ask_for(account: Account) -
 
 
 def test_the_newest_counts_wherever_in_the_list_it_stands(account: Account) -> None:
-    account.point("files", HOME, ago(hours=3))
-    account.point("files", HOME, ago(days=9))
-    account.restored(ago(hours=5), ago(hours=4))
-    account.restored(ago(days=9, hours=1), ago(days=9))
+    account.point(BUCKET, HOME, ago(hours=3))
+    account.point(BUCKET, HOME, ago(days=9))
+    for source in (CLUSTER, REPLICA):
+        account.restored(account.newest(source), ago(hours=5), ago(hours=4))
+        account.restored(account.newest(source), ago(days=9, hours=1), ago(days=9))
     account.copied(ago(hours=1))
     account.copied(ago(days=9))
     report(EVENT, account.client, NOW)
@@ -168,16 +208,74 @@ def test_the_newest_counts_wherever_in_the_list_it_stands(account: Account) -> N
     assert told["CopyAge", "files"] == 3600
 
 
-def test_a_copy_that_no_longer_arrives_ages_the_backup(account: Account) -> None:
-    account.points[RECOVERY, "quikapp-live-database"] = []
-    account.point("database", RECOVERY, ago(days=3))
+def test_a_copy_that_no_longer_arrives_ages_the_backup_though_the_replica_has_a_snapshot(
+    account: Account,
+) -> None:
+    account.lose(CLUSTER, RECOVERY)
+    account.point(CLUSTER, RECOVERY, ago(days=10))
+    account.point(REPLICA, RECOVERY, ago(hours=1))
     report(EVENT, account.client, NOW)
-    assert account.figures()["BackupAge", "database"] == 3 * 86400
+    assert account.figures()["BackupAge", "database"] == 10 * 86400
+
+
+def test_a_replica_that_is_no_longer_backed_up_ages_the_backup_though_copies_arrive(account: Account) -> None:
+    account.lose(REPLICA, RECOVERY)
+    account.point(REPLICA, RECOVERY, ago(days=4))
+    account.point(CLUSTER, RECOVERY, ago(hours=1))
+    report(EVENT, account.client, NOW)
+    assert account.figures()["BackupAge", "database"] == 4 * 86400
+
+
+@pytest.mark.parametrize(("source", "region"), [(CLUSTER, HOME), (CLUSTER, RECOVERY), (REPLICA, RECOVERY)])
+def test_a_source_without_a_recovery_point_in_a_vault_leaves_the_age_of_the_backup_unknown(
+    account: Account, source: str, region: str
+) -> None:
+    account.lose(source, region)
+    report(EVENT, account.client, NOW)
+    told = account.figures()
+    assert ("BackupAge", "database") not in told
+    assert told["BackupAge", "files"] == 15 * 3600
+
+
+def test_what_nobody_expects_in_a_vault_does_not_count(account: Account) -> None:
+    account.point("arn:aws:rds:eu-central-1:123456789012:cluster:another", RECOVERY, ago(days=60))
+    report(EVENT, account.client, NOW)
+    assert account.figures()["BackupAge", "database"] == 16 * 3600
+
+
+def test_a_restore_that_fails_ages_the_tests_though_another_sources_succeeds(account: Account) -> None:
+    """Of a test that fails there is no completed job: the last success of its source grows old."""
+    account.jobs.clear()
+    account.restored(account.newest(REPLICA), ago(days=20, minutes=10), ago(days=20))
+    account.restored(account.newest(CLUSTER), ago(minutes=19), ago(minutes=4))
+    report(EVENT, account.client, NOW)
+    assert account.figures()["RestoreAge", "database"] == 20 * 86400
+
+
+def test_a_source_that_was_never_restored_leaves_the_age_of_the_tests_unknown(account: Account) -> None:
+    account.jobs.clear()
+    account.restored(account.newest(CLUSTER), ago(minutes=19), ago(minutes=4))
+    report(EVENT, account.client, NOW)
+    assert not account.figures().keys() & {("RestoreAge", "database"), ("RestoreDuration", "database")}
+
+
+def test_the_slowest_source_is_how_long_a_restore_takes(account: Account) -> None:
+    account.restored(account.newest(REPLICA), ago(minutes=50), ago(minutes=10))
+    account.restored(account.newest(CLUSTER), ago(minutes=50), ago(minutes=40))
+    report(EVENT, account.client, NOW)
+    assert account.figures()["RestoreDuration", "database"] == 40 * 60
+
+
+def test_a_restored_recovery_point_that_nobody_expects_is_no_success(account: Account) -> None:
+    gone = {"RecoveryPointArn": "arn:aws:rds:eu-central-1:123456789012:cluster-snapshot:awsbackup:gone"}
+    account.restored(gone, ago(minutes=50), ago(minutes=40))
+    report(EVENT, account.client, NOW)
+    assert account.figures()["RestoreAge", "database"] == 2 * 86400
 
 
 def test_a_recovery_point_that_is_not_complete_does_not_count(account: Account) -> None:
     for status in ("PARTIAL", "CREATING", "EXPIRED"):
-        account.point("files", HOME, NOW, status)
+        account.point(BUCKET, HOME, NOW, status)
     report(EVENT, account.client, NOW)
     assert account.figures()["BackupAge", "files"] == 15 * 3600
 
@@ -190,7 +288,7 @@ def test_a_copy_that_did_not_succeed_does_not_count(account: Account, status: st
 
 
 def test_what_never_happened_has_no_figure(account: Account) -> None:
-    account.points[RECOVERY, "quikapp-live-database"] = []
+    account.points[RECOVERY, "quikapp-live-database"].clear()
     account.jobs.clear()
     account.executions.clear()
     report(EVENT, account.client, NOW)

@@ -12,7 +12,8 @@ from components.recovery_report.report import (
     TIMEOUT_SECONDS,
     RecoveryReport,
     RecoveryReportArgs,
-    WatchedJob,
+    WatchedCopy,
+    WatchedTest,
     WatchedVault,
 )
 from operations.backup import Data
@@ -25,6 +26,8 @@ VAULT = "arn:aws:backup:eu-west-1:123456789012:backup-vault:quikapp-test-databas
 COPIED_VAULT = "arn:aws:backup:eu-central-1:123456789012:backup-vault:quikapp-test-database"
 PLAN = "arn:aws:backup:eu-central-1:123456789012:restore-testing-plan:quikapp_test_database"
 TASK = "arn:aws:datasync:eu-central-1:123456789012:task/task-0"
+CLUSTER = "arn:aws:rds:eu-west-1:123456789012:cluster:quikapp-test-database"
+REPLICA = "arn:aws:rds:eu-central-1:123456789012:cluster:quikapp-test-database-recovery"
 
 FUNCTION = "aws:lambda/function:Function"
 SCHEDULE = "aws:scheduler/schedule:Schedule"
@@ -32,19 +35,21 @@ ROLE = "aws:iam/role:Role"
 ROLE_POLICY = "aws:iam/rolePolicy:RolePolicy"
 
 
+def vault(region: str, arn: str, *sources: str) -> WatchedVault:
+    return WatchedVault(
+        data=Data.DATABASE, region=region, name="quikapp-test-database", arn=arn, sources=sources
+    )
+
+
 def report(record: Record, **changes: Any) -> Recording[RecoveryReport]:
+    copied = vault("eu-central-1", COPIED_VAULT, CLUSTER, REPLICA)
     args: dict[str, Any] = {
         "prefix": "quikapp-test",
         "environment": "test",
         "region": REGION,
-        "vaults": [
-            WatchedVault(data=Data.DATABASE, region="eu-west-1", name="quikapp-test-database", arn=VAULT),
-            WatchedVault(
-                data=Data.DATABASE, region="eu-central-1", name="quikapp-test-database", arn=COPIED_VAULT
-            ),
-        ],
-        "restore_tests": [WatchedJob(data=Data.DATABASE, region="eu-central-1", arn=PLAN)],
-        "copies": [WatchedJob(data=Data.FILES, region="eu-central-1", arn=TASK)],
+        "vaults": [vault("eu-west-1", VAULT, CLUSTER), copied],
+        "restore_tests": [WatchedTest(arn=PLAN, vault=copied)],
+        "copies": [WatchedCopy(data=Data.FILES, region="eu-central-1", arn=TASK)],
         "log_retention_days": 30,
         "tags": TAGS,
     }
@@ -60,13 +65,14 @@ def test_it_runs_every_hour_and_is_told_what_to_look_at(record: Record) -> None:
     schedule = made.one(SCHEDULE).inputs
     assert schedule["scheduleExpression"] == "rate(60 minutes)"
     assert schedule["target"]["arn"] == made.one(FUNCTION).outputs["arn"]
+    home, copied = (
+        {"data": "database", "region": region, "name": "quikapp-test-database", "sources": sources}
+        for region, sources in (("eu-west-1", [CLUSTER]), ("eu-central-1", [CLUSTER, REPLICA]))
+    )
     assert json.loads(schedule["target"]["input"]) == {
         "environment": "test",
-        "vaults": [
-            {"data": "database", "region": "eu-west-1", "name": "quikapp-test-database"},
-            {"data": "database", "region": "eu-central-1", "name": "quikapp-test-database"},
-        ],
-        "restoreTests": [{"data": "database", "region": "eu-central-1", "arn": PLAN}],
+        "vaults": [home, copied],
+        "restoreTests": [{"arn": PLAN, "vault": copied}],
         "copies": [{"data": "files", "region": "eu-central-1", "arn": TASK}],
     }
 
@@ -78,9 +84,18 @@ def test_what_is_deployed_is_the_handler_as_it_stands(record: Record) -> None:
     assert len(function["code"]["assets"]) == 1
 
 
-def test_it_runs_alone_and_not_for_long(record: Record) -> None:
+def test_a_run_that_failed_is_not_tried_again_since_the_next_is_near(record: Record) -> None:
+    """Left to itself, Scheduler tries 185 times within a day."""
+    assert report(record).one(SCHEDULE).inputs["target"]["retryPolicy"] == {"maximumRetryAttempts": 0}
+
+
+def test_it_reserves_nothing_of_what_the_account_may_run_at_a_time(record: Record) -> None:
+    """New accounts may run so few functions at a time that AWS refuses to set any of them apart."""
+    assert "reservedConcurrentExecutions" not in report(record).one(FUNCTION).inputs
+
+
+def test_it_runs_not_for_long(record: Record) -> None:
     function = report(record).one(FUNCTION).inputs
-    assert function["reservedConcurrentExecutions"] == 1
     assert function["timeout"] == TIMEOUT_SECONDS < 3600
     assert function["architectures"] == ["arm64"]
     assert function["runtime"].startswith("python3.")
@@ -163,6 +178,11 @@ def test_it_tells_the_name_by_which_it_is_called(record: Record) -> None:
 def test_a_report_on_nothing_is_refused(record: Record) -> None:
     with pytest.raises(ValueError, match="at least one vault"):
         report(record, vaults=[])
+
+
+def test_a_vault_in_which_nothing_is_expected_is_refused() -> None:
+    with pytest.raises(ValueError, match="a vault of database needs at least one source"):
+        vault(REGION, VAULT)
 
 
 def test_everything_is_tagged_in_its_region_and_closed(record: Record) -> None:

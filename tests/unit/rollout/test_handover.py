@@ -1,0 +1,108 @@
+"""Who is alive, by lease, machine and process; and what was said to a driver that died is heard by the next."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from operations.rollout.events import Pause, Promote, Resume, Rollback
+from operations.rollout.state import Direction
+from rollout import handover
+from rollout.engine import LastDriver
+from rollout.errors import RolloutError
+from rollout.handover import is_alive, last_driver, lease_of, taken_over
+from rollout.record import LEASE, Lease, Record
+from tests.unit.operations.rollouts import START, World, minutes, plan
+
+
+@pytest.fixture(scope="module")
+def gone() -> int:
+    """The number of a process that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def lease(**changes: object) -> Lease:
+    return lease_of("ada", START).model_copy(update=changes)
+
+
+def test_a_process_of_this_machine_is_known_at_once_to_have_ended(gone: int) -> None:
+    assert is_alive(lease(), START)
+    assert not is_alive(lease(pid=gone), START)
+
+
+def test_a_process_of_another_machine_is_alive_until_its_lease_runs_out(gone: int) -> None:
+    away = lease(host="elsewhere", pid=gone)
+    assert is_alive(away, START + LEASE - timedelta(seconds=1))
+    assert not is_alive(away, START + LEASE)
+
+
+def test_another_machine_of_the_same_name_is_another_machine(gone: int) -> None:
+    assert is_alive(lease(pid=gone, boot="another"), START)
+    assert is_alive(lease(pid=gone, boot=None), START)
+
+
+def test_where_a_machine_does_not_say_which_start_it_is_its_name_alone_tells(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, gone: int
+) -> None:
+    monkeypatch.setattr(handover, "BOOT", tmp_path / "none")
+    assert lease().boot is None
+    assert not is_alive(lease(pid=gone), START)
+
+
+def test_a_lease_names_this_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (boot := tmp_path / "boot_id").write_text("5f1c\n")
+    monkeypatch.setattr(handover, "BOOT", boot)
+    assert (lease().host, lease().boot, lease().pid) == (socket.gethostname(), "5f1c", os.getpid())
+
+
+def test_whose_locks_may_be_lifted_is_told_by_the_lease(gone: int) -> None:
+    here = socket.gethostname()
+    ended = START + LEASE
+    assert last_driver(lease(), START) == LastDriver(here, here=True, expired=None)
+    assert last_driver(lease(pid=gone), START) == LastDriver(here, here=True, expired=ended)
+    assert last_driver(lease(boot="another"), START) == LastDriver(here, here=False, expired=None)
+    assert last_driver(lease(boot="another"), ended) == LastDriver(here, here=False, expired=ended)
+    assert last_driver(lease(host="x"), ended) == LastDriver("x", here=False, expired=ended)
+
+
+def left(*inbox: Pause | Promote | Rollback | Resume) -> Record:
+    """A rollout at 25 %, whose driver died with this in its inbox."""
+    world = World.of(plan()).run(lambda w: w.weight == 25 and w.state.clocks.baked > minutes(2))
+    return Record(state=world.state, lease=lease(host="elsewhere"), inbox=inbox)
+
+
+AT = START + minutes(60)
+RESUME = Resume(at=AT + minutes(1), who="bob")
+
+
+def take_over(record: Record, command: Resume | Rollback = RESUME) -> Record:
+    return taken_over(record, "live", command, lease().model_copy(update={"renewed": AT + minutes(1)}))
+
+
+def test_what_was_waiting_is_heard_by_whoever_takes_over() -> None:
+    record = take_over(left(Rollback(at=AT, who="eve", reason="empty carts")))
+    assert record.state.direction is Direction.BACK
+    assert "empty carts" in [entry.why for entry in record.state.history]
+    assert record.inbox == ()
+
+
+def test_it_is_heard_in_the_order_in_which_it_was_said() -> None:
+    paused = Pause(at=AT, who="eve", reason="a sale")
+    assert left().state.paused is False
+    record = take_over(left(paused))
+    assert record.state.paused is False, "the resumption that takes over was said last"
+    assert [entry.who for entry in record.state.history[-2:]] == ["eve", "bob"]
+
+
+def test_a_command_that_changes_nothing_after_what_was_waiting_takes_nothing_over() -> None:
+    rollback = Rollback(at=AT, who="eve", reason="empty carts")
+    with pytest.raises(RolloutError, match="on its way back to blue already"):
+        take_over(left(rollback), Rollback(at=AT, who="bob", reason="the same"))
