@@ -10,12 +10,16 @@ from typing import Final
 
 from rehearsal.canary.weights import StateFile
 from rehearsal.errors import RehearsalError
+from rehearsal.project import Project
 from rehearsal.recover.cluster import cluster
 from rehearsal.recover.drill import Drill, Step
 from rehearsal.recover.region import region
 from rehearsal.recover.state import state
 from rehearsal.session import Rehearsal
 from rehearsal.toolchain import ToolSet, ensure
+
+RECOVERY: Final = "recovery"
+"""The key of a stack file that says what there is in the recovery region."""
 
 
 @unique
@@ -59,8 +63,9 @@ def recover(rehearsal: Rehearsal, scenario: Scenario) -> Report:
     The environment is brought up where it is not. Killed, it is mended by whichever command comes next.
 
     Raises:
-        RehearsalError: the environment could not be brought up, or another process has it.
+        RehearsalError: the scenario is not for this stack, the environment could not be brought up, or another process has it.
     """
+    refuse_unfit(rehearsal.project, rehearsal.stack, scenario)
     if not StateFile(rehearsal.checkpoint).outputs():
         rehearsal.up()
     tools = ensure(ToolSet.KUBERNETES, ToolSet.KWOK, console=rehearsal.console)
@@ -73,3 +78,19 @@ def recover(rehearsal: Rehearsal, scenario: Scenario) -> Report:
         except RehearsalError as error:
             wrong = str(error)
         return Report(scenario=scenario, stack=rehearsal.stack, steps=drill.steps, wrong=wrong)
+
+
+def refuse_unfit(project: Project, stack: str, scenario: Scenario) -> None:
+    """Refuse what a stack cannot rehearse, before anything is built or brought up.
+
+    Raises:
+        RehearsalError: names the scenario, the stack and what is allowed.
+    """
+    if scenario is not Scenario.REGION or project.setting(stack, RECOVERY) is not None:
+        return
+    fit = [name for name in project.stacks if project.setting(name, RECOVERY) is not None]
+    others = ", ".join(one for one in Scenario if one is not Scenario.REGION)
+    raise RehearsalError(
+        f"--scenario {scenario} is not for --stack {stack}, whose stack file has no {project.name}:{RECOVERY} and so one region: "
+        f"allowed are --scenario {others}, or a stack with two regions ({', '.join(fit) or 'none here'})"
+    )

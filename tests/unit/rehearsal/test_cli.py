@@ -24,6 +24,8 @@ def program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "__main__.py").touch()
     for stack, switch in {"dev": "at-once", "live": "ladder"}.items():
         settings = {"config": {"shop:release": {"switch": switch}}}
+        if stack == "live":
+            settings["config"]["shop:recovery"] = {}
         (tmp_path / f"Pulumi.{stack}.yaml").write_text(yaml.safe_dump(settings))
 
     def built(*sets: object, **_: object) -> object:
@@ -68,6 +70,15 @@ def test_a_fault_whose_outcome_is_not_certain_is_refused_with_the_stacks_that_ta
     assert code == 1
     assert said.startswith("error: --fault prometheus-down is not rehearsed with --stack dev")
     assert said.endswith("allowed are --fault none, or a stack with a ladder (live)")
+
+
+def test_a_region_is_swapped_in_two_regions_only(
+    program: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, said = _refused(program, monkeypatch, capsys, "recover", "--stack", "dev", "--scenario", "region")
+    assert code == 1
+    assert said.startswith("error: --scenario region is not for --stack dev")
+    assert said.endswith("allowed are --scenario cluster, state, or a stack with two regions (live)")
 
 
 @pytest.mark.parametrize(
