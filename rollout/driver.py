@@ -100,8 +100,10 @@ class Driver:
             action = next_action(self.state)
             self.narrator.begins(action)
             if isinstance(action, Finish):
-                self._commit(hold=False)
-                return action.report
+                self._commit()
+                if next_action(self.state) == action and self._leave():
+                    return action.report
+                continue
             if self.state.attempts and not self._waited(_pause_before(self.state.attempts), action):
                 continue
             event = self._perform(action)
@@ -110,7 +112,9 @@ class Driver:
 
     def let_go(self) -> None:
         """Give up the lease, so that another driver need not wait for it to expire."""
-        self._commit(hold=False)
+        self._commit()
+        while not self._leave():
+            pass
 
     def _perform(self, action: Action) -> Event | None:
         """Carry out an action and return what came of it; None where nothing did, or a command has overtaken it."""
@@ -124,7 +128,9 @@ class Driver:
                     action.step, lambda: self.infrastructure.change(action, self.state.plan.replaces)
                 )
             case VerifyWeights():
-                self._settle()
+                self._commit()
+                if next_action(self.state) != action:
+                    return None
                 return self._tried(action.step, lambda: self._verify(action.weights))
             case CheckHealth():
                 return self._check(action)
@@ -229,20 +235,29 @@ class Driver:
             exchange = self._writing(hold=True) if self._dirty or due else self._reading()
             self._pending = self.background.submit(exchange)
 
-    def _commit(self, *, hold: bool = True) -> None:
+    def _commit(self) -> None:
         """Have everything in the journal before going on."""
         self._settle()
-        if self._dirty or not hold:
-            give_up = self.clock.now() + LEASE
-            while True:
-                try:
-                    self._hear(self._writing(hold=hold)()())
-                    return
-                except JournalFailed as failed:
-                    if self.clock.now() >= give_up:
-                        raise
-                    self.narrator.says(f"{failed}; trying again")
-                    self.clock.sleep(LISTENING.total_seconds())
+        if self._dirty:
+            self._write(hold=True)
+
+    def _leave(self) -> bool:
+        """Give up the lease; False where somebody has said something meanwhile, which is to be seen to first."""
+        return self._write(hold=False).lease is None
+
+    def _write(self, *, hold: bool) -> Record:
+        give_up = self.clock.now() + LEASE
+        while True:
+            try:
+                record = self._writing(hold=hold)()()
+            except JournalFailed as failed:
+                if self.clock.now() >= give_up:
+                    raise
+                self.narrator.says(f"{failed}; trying again")
+                self.clock.sleep(LISTENING.total_seconds())
+            else:
+                self._hear(record)
+                return record
 
     def _settle(self) -> None:
         """Wait for the exchange with the journal that is under way."""
@@ -263,19 +278,23 @@ class Driver:
         return exchange
 
     def _writing(self, *, hold: bool) -> Callable[[], Callable[[], Record]]:
-        """Return what writes the present state, without what was heard of the inbox, and renews the lease or gives it up."""
+        """Return what writes the present state, without what was heard of the inbox, and renews the lease.
+
+        Where it is not to be held it is given up, unless there is something in the inbox that was not heard.
+        """
         now, state, heard, points = self.clock.now(), self.state, self._heard, self._unwritten
         span = LEASE_IN_UPDATE if isinstance(next_action(state), Changing | VerifyWeights) else LEASE
         self.lease = self.lease.model_copy(update={"renewed": now, "expires": now + span})
-        lease = self.lease if hold else None
+        lease = self.lease
         self._dirty = False
 
         def written(found: Record | None) -> Record:
             held = self._held(found)
+            unheard = held.inbox[heard:]
             return Record(
                 state=state,
-                lease=lease,
-                inbox=held.inbox[heard:],
+                lease=lease if hold or unheard else None,
+                inbox=unheard,
                 points=thinned([*held.points, *points]),
             )
 

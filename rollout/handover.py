@@ -124,7 +124,8 @@ def taken_over(found: Record | None, stack: str, command: Resume | Rollback, lea
     state = record.state
     for waiting in record.inbox:
         state = apply(state, waiting)
-    if why := refusal(state, command):
+    # What waited may have been the same command, to a driver who has not heard it.
+    if state is record.state and (why := refusal(state, command)):
         raise RolloutError(why)
     return record.model_copy(update={"state": apply(state, command), "lease": lease, "inbox": ()})
 

@@ -73,8 +73,8 @@ class Record(Model):
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left to do."""
-        return self.state.stage is Stage.DONE
+        """Whether nothing is left to do: a way back that nobody has heard of yet is."""
+        return self.state.stage is Stage.DONE and not any(isinstance(said, Rollback) for said in self.inbox)
 
 
 def point(at: datetime, state: State, sample: Sample | None, result: Result) -> Point:

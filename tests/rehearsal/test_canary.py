@@ -6,6 +6,7 @@ One environment is up for all of them; each rollout starts from where the one be
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,9 @@ SPEED = 30
 machine that is busy with something else may take twice as long over it."""
 
 LISTENER_RULE = "aws:lb/listenerRule:ListenerRule"
+
+PATIENCE_SECONDS = 2100
+"""Of a machine that updates the stack in minutes, not seconds: a ladder takes five updates, and as many looks at the weights."""
 
 # A pod has nothing to drain here, and eight rollouts would each wait for half a minute.
 SHORT_DRAIN = "import components.environment\n\ncomponents.environment.DEREGISTRATION_SECONDS = 2\n"
@@ -61,11 +65,14 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 
 
 def _canary(desk: Desk, fault: str) -> Told:
-    process = desk.start("canary", "--stack", STACK, "--fault", fault, "--speed", str(SPEED))
-    try:
-        told = Told(process.communicate(timeout=2100)[0])
-    finally:
-        process.terminate()
+    with desk.start("canary", "--stack", STACK, "--fault", fault, "--speed", str(SPEED)) as process:
+        late = threading.Timer(PATIENCE_SECONDS, process.terminate)  # it then says how far it came
+        late.start()
+        try:
+            told = Told(process.communicate()[0])
+        finally:
+            late.cancel()
+            process.terminate()
     assert process.returncode == 0, told.text
     assert "as expected" in told.text, told.text
     assert (desk.home(STACK) / "canary" / f"{fault}.svg").read_text().startswith("<")

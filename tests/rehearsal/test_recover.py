@@ -34,7 +34,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         clear(laid)
 
 
-def _recover(desk: Desk, scenario: str, stack: str = STACK, code: int = 0) -> str:
+def _recover(desk: Desk, scenario: str, stack: str = STACK) -> str:
     process = desk.start("recover", "--stack", stack, "--scenario", scenario)
     printed, _ = process.communicate(timeout=800)
     assert process.returncode == 0, printed

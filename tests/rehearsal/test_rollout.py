@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,8 @@ from typing import Any, cast
 import pytest
 import yaml
 
+from operations.rollout.state import Direction
+from operations.rollout.state import Stage as RolloutStage
 from operations.slots import Slot
 from rehearsal.engine import LEFT_OUT_PREFIXES, backend_url
 from tests.rehearsal.conftest import Desk, clear, lay
@@ -27,11 +29,12 @@ pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(1800)]
 
 PROGRAM = Path(__file__).parent / "released"
 LISTENER_RULE = "aws:lb/listenerRule:ListenerRule"
+DEPLOYMENT = "kubernetes:apps/v1:Deployment"
 QUICK = ("--speed", "120", "--interval", "5")
 """Bakes of 10, 15 and 30 seconds; a wait of more than 15 between two evaluations would end it."""
 
 STEADY = ("--speed", "40", "--interval", "3")
-"""Bakes of 22, 45 and 90 seconds, in which a driver may die once: nobody looks for nine seconds then, of fifteen allowed."""
+"""Bakes of 22, 45 and 90 seconds, in which a driver may die: nobody looks for nine seconds then, and that is forgiven."""
 
 
 @dataclass
@@ -78,6 +81,35 @@ class Stage:
         shares = [[group["weight"] for group in forward["targetGroups"]] for forward in forwards if forward]
         return {(int(blue), int(green)) for blue, green in shares}
 
+    def images(self) -> dict[str, str]:
+        """What the Deployments of each slot run, by their name in the program."""
+        found = [r for r in self.desk.resources(self.stack).values() if r["type"] == DEPLOYMENT]
+        return {
+            r["urn"].split("::")[-1]: r["inputs"]["spec"]["template"]["spec"]["containers"][0]["image"]
+            for r in found
+        }
+
+    @property
+    def backend(self) -> Path:
+        return self.desk.home(self.stack) / "state" / ".pulumi"
+
+    def journaled(self) -> tuple[str, str, int] | None:
+        """What the journal says is under way: direction, stage and weight of the new slot; None before there is one."""
+        try:
+            written = json.loads((self.backend / "stacks/quikapp-rollout" / f"{self.stack}.json").read_text())
+            resources = written["checkpoint"]["latest"]["resources"]
+            state = json.loads(
+                next(r["outputs"]["rollout"] for r in resources if "rollout" in r.get("outputs", {}))
+            )
+        except (FileNotFoundError, KeyError, StopIteration, json.JSONDecodeError):
+            return None  # not there yet, or just being written
+        state = state["state"]
+        return state["direction"], state["stage"], state["history"][-1]["weight"]
+
+    def locks(self) -> list[Path]:
+        """What an update of the stack that is under way, or was broken off, holds."""
+        return list((self.backend / "locks").rglob(f"quikapp/{self.stack}/*.json"))
+
     @property
     def environment(self) -> dict[str, str]:
         """The rehearsal's engine, as a person's shell would have a real one."""
@@ -121,12 +153,13 @@ class Stage:
         assert process.returncode == code, printed
         return printed
 
-    def pulumi_up(self, *, code: int = 0) -> str:
+    def pulumi_up(self, *, code: int = 0, skip_preview: bool = False) -> str:
         """What somebody else does, with a real `pulumi up` of the same program and stack file."""
+        preview = "" if skip_preview else "engine.look(Plan()); "
         program = (
-            "import runpy; from pathlib import Path; from rollout.engine import Engine; from rollout.errors import RolloutError\n"
+            "from pathlib import Path; from rollout.engine import Engine, Plan; from rollout.errors import RolloutError\n"
             f"engine = Engine.of({self.stack!r}, Path({str(self.work)!r}), Path({str(self.desk.project / '__main__.py')!r}))\n"
-            "try: engine.up('somebody else')\n"
+            f"try: {preview}engine.up('somebody else')\n"
             "except RolloutError as error: raise SystemExit(str(error))\n"
         )
         done = subprocess.run(
@@ -215,28 +248,115 @@ def test_what_fails_at_five_percent_comes_back_by_itself(ladder: Stage) -> None:
     assert f"Change request: {change}." in printed
 
 
+def test_weights_that_somebody_puts_in_force_in_a_bake_take_it_back(ladder: Stage) -> None:
+    serving, idle = sides(ladder)
+    process = ladder.spawn("start", "--version", "v2.5.0", *ladder.fresh(), "--speed", "1", "--interval", "2")
+    wait_for(process, "bake")
+    ladder.edit(lambda config: config["quikapp:release"][idle].update(weight=0))
+    ladder.edit(lambda config: config["quikapp:release"][serving].update(weight=100))
+    ladder.pulumi_up()
+    printed, _ = process.communicate(timeout=600)
+    assert process.returncode == 3, printed
+    assert re.search(rf"somebody moved the weights: in force is .*{serving} 100 %.*; asked for", printed)
+    assert ladder.weights() == {shares(serving, 100)}
+
+
+Instant = Callable[[Stage, "subprocess.Popen[str]"], object]
+"""Waits until a driver is where it is to die; says whether it leaves a lock there."""
+
+
+def prints(pattern: str) -> Instant:
+    """It says that it has begun something; nothing of that is in the journal yet, or all."""
+    return lambda _, process: wait_for(process, pattern)
+
+
+def has_journaled(direction: Direction, stage: RolloutStage, weight: int) -> Instant:
+    """Its intent is in the journal."""
+    return lambda at, process: wait_until(process, lambda: at.journaled() == (direction, stage, weight))
+
+
+def updates(direction: Direction, stage: RolloutStage, weight: int) -> Instant:
+    """Its engine is in the midst of an update of the stack."""
+
+    def wait(at: Stage, process: subprocess.Popen[str]) -> bool:
+        has_journaled(direction, stage, weight)(at, process)
+        wait_until(process, at.locks)
+        return True
+
+    return wait
+
+
+def driven_to_death(at: Stage, process: subprocess.Popen[str], instants: Sequence[Instant]) -> str:
+    """Kill a driver and its engine at the first instant, and each further one that resumes, elsewhere, at the next; return
+    what the last one printed that came to the end."""
+    stack_file = at.work / "Pulumi.uat.yaml"
+    checkout = stack_file.read_text()
+    for instant in instants:
+        locked = instant(at, process)
+        kill(process)
+        assert at.locks() or not locked
+        if instant is instants[0]:
+            refused = at.rollout("start", "--version", "v9.0.0", *at.fresh(), code=1)
+            assert "and nobody drives it" in refused
+        # With the file of a checkout from before all this.
+        stack_file.write_text(checkout)
+        process = at.spawn("resume", "--who", "bob")
+    printed, _ = process.communicate(timeout=900)
+    return printed
+
+
 @pytest.mark.long
 def test_killed_again_and_again_it_is_resumed_to_the_same_end(ladder: Stage) -> None:
     _, idle = sides(ladder)
-    stack_file = ladder.work / "Pulumi.uat.yaml"
-    checkout = stack_file.read_text()
     process = ladder.spawn("start", "--version", "v2.2.0", *ladder.fresh(), *STEADY)
-    for line in ("prepare", "move +5", "move +25", "bake +25", "verify +50", "drain"):
-        wait_for(process, line)
-        kill(process)
-        assert "and nobody drives it" in ladder.rollout(
-            "start", "--version", "v9.0.0", *ladder.fresh(), code=1
-        )
-        # Elsewhere, with the file of a checkout from before all this.
-        stack_file.write_text(checkout)
-        process = ladder.spawn("resume", "--who", "bob")
-    printed, _ = process.communicate(timeout=900)
-    assert process.returncode == 0, printed
+    up = Direction.UP
+    printed = driven_to_death(
+        ladder,
+        process,
+        [
+            prints("prepare"),
+            updates(up, RolloutStage.PREPARE, 5),
+            prints("move +5"),
+            updates(up, RolloutStage.MOVE, 25),
+            prints("bake +25"),
+            prints("verify +50"),
+            has_journaled(up, RolloutStage.MOVE, 100),
+            prints("drain"),
+            prints("confirm +100"),
+            updates(up, RolloutStage.SCALE, 100),
+        ],
+    )
     assert f"v2.2.0 in {idle}: completed" in printed
     assert ladder.weights() == {shares(idle, 100)}
+    assert (ladder.locks(), ladder.release()[idle]) == ([], {"version": "v2.2.0", "weight": 100})
     history = ladder.status()["state"]["history"]
-    verified = dict.fromkeys(entry["weight"] for entry in history if entry["stage"] == "verify")
-    assert list(verified) == [5, 25, 50, 100]
+    assert [e["weight"] for e in history if e["why"] == "the weights are set"] == [5, 25, 50, 100]
+    assert [e["weight"] for e in history if e["why"].startswith("the gates passed for")] == [5, 25, 50]
+
+
+@pytest.mark.long
+def test_killed_again_and_again_on_the_way_back_it_comes_back_all_the_same(ladder: Stage) -> None:
+    serving, idle = sides(ladder)
+    old = ladder.release()[serving]["version"]
+    ladder.prometheus.slots = {Slot(idle): FAILING, Slot(serving): GOOD}
+    process = ladder.spawn("start", "--version", "v2.6.0", *ladder.fresh(), *STEADY)
+    back = Direction.BACK
+    printed = driven_to_death(
+        ladder,
+        process,
+        [
+            has_journaled(back, RolloutStage.MOVE, 0),
+            updates(back, RolloutStage.MOVE, 0),
+            has_journaled(back, RolloutStage.VERIFY, 0),
+            prints("confirm +0"),
+        ],
+    )
+    assert f"All traffic is on {serving}, which runs {old}" in printed
+    assert "Error Rate: 15% is above the critical threshold, 1%" in printed
+    assert ladder.weights() == {shares(serving, 100)}
+    assert (ladder.locks(), ladder.release()[serving]) == ([], {"version": old, "weight": 100})
+    history = ladder.status()["state"]["history"]
+    assert [e["weight"] for e in history if e["why"] == "the weights are set"] == [5, 0]
 
 
 def test_others_do_what_they_do_in_the_middle(ladder: Stage) -> None:
@@ -256,10 +376,11 @@ def test_others_do_what_they_do_in_the_middle(ladder: Stage) -> None:
     as_it_was = stack_file.read_text()
     ladder.edit(lambda config: config["quikapp:release"].update({idle: {"version": "v2.3.0", "weight": 50}}))
     ladder.edit(lambda config: config["quikapp:release"][serving].update(weight=50))
-    refused = ladder.pulumi_up(code=1)
-    assert f"the weight of {idle} may not move from 5 % to 50 %" in refused
-    assert "25 % (the next phase)" in refused
-    assert ladder.weights() == {shares(idle, 5)}
+    for skip_preview in (False, True):
+        refused = ladder.pulumi_up(code=1, skip_preview=skip_preview)
+        assert f"the weight of {idle} may not move from 5 % to 50 %" in refused
+        assert "25 % (the next phase)" in refused
+        assert ladder.weights() == {shares(idle, 5)}
     stack_file.write_text(as_it_was)
 
     ladder.edit(lambda config: config["quikapp:changes"].pop())
@@ -284,12 +405,73 @@ def test_others_do_what_they_do_in_the_middle(ladder: Stage) -> None:
     assert process.returncode == 3, printed
 
 
+def test_the_guard_holds_a_release_by_hand_to_what_is_in_force_whatever_an_edit_says(ladder: Stage) -> None:
+    serving, idle = sides(ladder)
+    stack_file = ladder.work / "Pulumi.uat.yaml"
+    (_, change), elsewhere = ladder.fresh(), ladder.release()
+    old, new = elsewhere[serving]["version"], "v2.4.0"
+
+    def put(weight: int, **facts: object) -> None:
+        """Write a weight of the new slot, and what else an edit says of the release."""
+        capacity = {"capacity": "full"} if weight == 0 else {}
+        ladder.edit(
+            lambda config: config["quikapp:release"].update(
+                {
+                    serving: {"version": old, "weight": 100 - weight},
+                    idle: {"version": new, "weight": weight, **capacity},
+                    **facts,
+                }
+            )
+        )
+
+    ladder.edit(lambda config: config["quikapp:changes"].append({"request": change, "version": new}))
+    put(0, stable=old)
+    ladder.pulumi_up()
+    put(100, stable=new)
+    assert "may not move from 0 % to 100 %" in ladder.pulumi_up(code=1)
+    put(5, stable=old)
+    ladder.pulumi_up()
+    assert ladder.weights() == {shares(idle, 5)}
+    images, in_force = ladder.images(), stack_file.read_text()
+
+    # A second checkout, which knows of the release nothing but its change request.
+    ladder.edit(lambda config: config.update({"quikapp:release": elsewhere}))
+    refused = ladder.pulumi_up(code=1)
+    assert f"in force is {idle} {new}" in refused
+    assert f"this stack file says {idle} {elsewhere[idle]['version']}" in refused
+    assert (ladder.weights(), ladder.images()) == ({shares(idle, 5)}, images)
+
+    for excuse in ({"stable": new}, {"switch": "at-once"}):
+        stack_file.write_text(in_force)
+        put(100, **excuse)
+        assert "nothing but the weights may change" in ladder.pulumi_up(code=1)
+    assert (ladder.weights(), ladder.images()) == ({shares(idle, 5)}, images)
+
+    stack_file.write_text(in_force)
+    put(25)
+    ladder.pulumi_up()
+    assert ladder.weights() == {shares(idle, 25)}
+    put(0)
+    ladder.edit(lambda config: config["quikapp:release"][idle].pop("capacity"))
+    ladder.pulumi_up()
+    assert ladder.weights() == {shares(serving, 100)}
+
+
 @pytest.mark.long
 def test_where_there_is_no_ladder_traffic_switches_at_once(tmp_path: Path) -> None:
     with brought_up(tmp_path, "dev") as stage:
         printed = stage.rollout("start", "--version", "v2.0.0", *QUICK)
         assert re.findall(r"verify +(\d+) %", printed) == ["100"]
         assert stage.weights() == {(0, 100)}
+
+        # The old slot is small by now. It is made full, though somebody has something else in the program that is not in force.
+        stage.edit(lambda config: config.update({"quikapp:note": "something else"}))
+        process = stage.spawn("rollback", "--reason", "next morning")
+        wait_for(process, "verify +0 %")
+        assert stage.weights() == {(100, 0)}
+        stage.edit(lambda config: config.pop("quikapp:note"))
+        printed, _ = process.communicate(timeout=600)
+        assert process.returncode == 0, printed
 
 
 def kill(process: subprocess.Popen[str]) -> None:
@@ -309,6 +491,17 @@ def sides(stage: Stage) -> tuple[str, str]:
 def shares(slot: str, weight: int) -> tuple[int, int]:
     """Blue's and green's weight, given one slot's."""
     return (weight, 100 - weight) if slot == "blue" else (100 - weight, weight)
+
+
+def wait_until(process: subprocess.Popen[str], holds: Callable[[], object], seconds: float = 300) -> None:
+    """Wait while a command runs until something holds."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and process.poll() is None:
+        if holds():
+            return
+        time.sleep(0.02)
+    kill(process)
+    raise AssertionError("it did not come to that")
 
 
 def wait_for(process: subprocess.Popen[str], pattern: str, seconds: float = 300) -> None:

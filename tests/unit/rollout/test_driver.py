@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
 from operations.release import SlotCapacity, Switch
-from operations.rollout.actions import Action, Outcome, Report, SetWeights
+from operations.rollout.actions import Action, Outcome, Report, ScaleDown, SetWeights
 from operations.rollout.events import Pause, Promote, Resume, Rollback
 from operations.rollout.gate import Verdict
 from operations.rollout.state import Stage
 from operations.slots import Slot, Weights
 from rollout.errors import JournalFailed, LeaseLost, PlanRefused, RolloutError, UpdateFailed
 from rollout.record import LEASE, LEASE_IN_UPDATE, Command
-from tests.unit.rollout.worlds import FAILS, PASSES, START, Waiting, World, fails_at, release
+from tests.unit.rollout.worlds import FAILS, PASSES, START, Immediate, Waiting, World, fails_at, release
 
 
 def says_once(weight: int, command: Callable[[World], Command]) -> Callable[[World], Verdict]:
@@ -207,31 +208,49 @@ def test_weights_that_somebody_moves_are_seen_at_the_end_of_a_bake_where_the_sta
     assert world.shares == [0, 5, 0]
 
 
-def others_after(world: World, *instants: str) -> list[str]:
-    """Let somebody move half of the traffic right after these instants, in their order; return those still to come."""
-    left = list(instants)
+OTHERS = Weights(blue=40, green=60)
+
+
+def somebody_moves_before(world: World, read: int) -> None:
+    """Let somebody move the weights right before they are read back for this time; each phase reads them twice."""
+    reads: list[str] = []
 
     def meanwhile(instant: str) -> None:
-        if left and instant == left[0]:
-            left.pop(0)
-            if not left:
-                world.by_hand = Weights(blue=50, green=50)
+        if instant == "before reading back":
+            reads.append(instant)
+            world.by_hand = OTHERS if len(reads) == read else world.by_hand
 
     world.meanwhile = meanwhile
-    return left
 
 
+@pytest.mark.parametrize("stage", [Stage.VERIFY, Stage.CONFIRM])
 @pytest.mark.parametrize("rung", range(4), ids=["5 %", "25 %", "50 %", "100 %"])
-def test_weights_that_are_read_back_as_others_than_were_set_take_it_back(rung: int) -> None:
+def test_other_weights_than_were_set_are_taken_back_wherever_they_are_read(rung: int, stage: Stage) -> None:
     world = World(release())
-    left = others_after(world, *["after set-weights"] * (rung + 1))
-    if rung == 2:
-        world.meanwhile, set_to = (lambda _: None), world.meanwhile
-        # A half is what was asked for there; three quarters are not.
-        world.meanwhile = lambda instant: (set_to(instant), setattr(world, "by_hand", None))[0]
+    somebody_moves_before(world, 2 * rung + (1 if stage is Stage.VERIFY else 2))
     report = world.begin()
-    assert left == []
-    assert report.outcome is Outcome.ROLLED_BACK
+    weight = [5, 25, 50, 100][rung]
+    asked = f"asked for was blue {100 - weight} % and green {weight} %"
+    assert (report.outcome, report.why) == (
+        Outcome.ROLLED_BACK,
+        f"in force is blue 40 % and green 60 %; {asked}",
+    )
+    assert world.shares == [0, *[5, 25, 50, 100][: rung + 1], 0]
+    assert (weight in world.shared) == (stage is Stage.CONFIRM), "gates judge no weights but those asked for"
+
+
+@pytest.mark.parametrize("read", [4, 5], ids=["verify", "confirm"])
+def test_on_the_way_back_other_weights_are_moved_once_more(read: int) -> None:
+    world = World(release(), fails_at(25))
+    somebody_moves_before(world, read)
+    tries: list[Action] = []
+    world.refuse = tries.append
+    assert world.begin().outcome is Outcome.ROLLED_BACK
+    assert [action.weights.green for action in tries if isinstance(action, SetWeights)] == [5, 25, 0, 0]
+    assert world.by_hand is None
+    assert [entry.why for entry in world.state.history if entry.why.startswith("in force is")] == [
+        "in force is blue 40 % and green 60 %; asked for was blue 100 % and green 0 %"
+    ]
 
 
 def test_weights_that_cannot_be_read_for_a_while_are_no_other_weights() -> None:
@@ -303,6 +322,40 @@ def test_a_person_takes_it_back_within_seconds() -> None:
     assert report.why == f"support calls at {turned.at}"
     back = next(e for e in world.state.history if e.at > turned.at and e.stage is Stage.VERIFY)
     assert back.at - turned.at <= timedelta(seconds=20 + 5)
+
+
+@pytest.mark.parametrize("weight", [0, 5, 25, 50])
+def test_an_update_that_a_person_takes_back_just_before_it_begins_is_not_made(weight: int) -> None:
+    """The driver hears of it when it writes what it is about to do."""
+    world = World(release())
+
+    def ailing(_: Slot) -> None:
+        if world.weight == weight and not world.said:
+            world.say(Rollback(at=world.time, who="bob", reason="support calls"))
+
+    world.ailing = ailing
+    report = world.begin()
+    assert (report.outcome, report.why) == (Outcome.ROLLED_BACK, "support calls")
+    assert any(entry.why == "green is healthy" and entry.weight > weight for entry in world.state.history)
+    assert max(world.shares) == weight
+
+
+def test_the_old_slot_keeps_its_size_where_a_person_wants_it_back_just_before_it_shrinks() -> None:
+    world = World(release())
+    changes: list[Action] = []
+    world.refuse = changes.append
+
+    reads: list[str] = []
+
+    def meanwhile(instant: str) -> None:
+        if instant == "after reading back":
+            reads.append(instant)
+            if len(reads) == 8:  # twice in each phase
+                world.say(Rollback(at=world.time, who="bob", reason="support calls"))
+
+    world.meanwhile = meanwhile
+    assert world.begin().outcome is Outcome.ROLLED_BACK
+    assert [action.slot for action in changes if isinstance(action, ScaleDown)] == [Slot.GREEN]
 
 
 def test_a_person_promotes_one_phase_only() -> None:

@@ -102,7 +102,14 @@ def test_it_is_heard_in_the_order_in_which_it_was_said() -> None:
     assert [entry.who for entry in record.state.history[-2:]] == ["eve", "bob"]
 
 
-def test_a_command_that_changes_nothing_after_what_was_waiting_takes_nothing_over() -> None:
+def test_who_says_what_waits_already_carries_it_out() -> None:
     rollback = Rollback(at=AT, who="eve", reason="empty carts")
+    record = take_over(left(rollback), Rollback(at=AT, who="bob", reason="the same"))
+    assert (record.state.direction, record.inbox) == (Direction.BACK, ())
+    assert record.state.history[-1].who == "eve"
+
+
+def test_a_command_that_changes_nothing_takes_nothing_over() -> None:
+    back = take_over(left(), Rollback(at=AT, who="eve", reason="empty carts"))
     with pytest.raises(RolloutError, match="on its way back to blue already"):
-        take_over(left(rollback), Rollback(at=AT, who="bob", reason="the same"))
+        take_over(Record(state=back.state), Rollback(at=AT, who="bob", reason="the same"))

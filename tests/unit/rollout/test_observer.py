@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -61,6 +61,26 @@ def test_slots_that_are_well_pass(told: Told) -> None:
 
 def test_a_slot_without_replicas_fails_whatever_prometheus_says(told: Told) -> None:
     assert observer(told.url, Standing(available=0)).evaluate(Slot.GREEN, 50).verdict.result is Result.FAIL
+
+
+def test_pods_of_the_new_slot_that_cannot_be_scraped_are_seen(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = told.answer
+
+    def with_gaps(query: str) -> list[dict[str, Any]]:
+        if query == 'count by (namespace) (up{job="slots", namespace="quikapp-green"} == 0)':
+            return [{"metric": {"namespace": "quikapp-green"}, "value": [0, "2"]}]
+        return answer(query)
+
+    monkeypatch.setattr(told, "answer", with_gaps)
+    evaluation = observer(told.url).evaluate(Slot.GREEN, 50)
+    assert evaluation.sample is not None
+    assert evaluation.sample.unscraped == 2
+    assert (evaluation.verdict.result, evaluation.verdict.text) == (
+        Result.INCONCLUSIVE,
+        "Scraping: 2 pods of the new slot cannot be scraped",
+    )
 
 
 def test_what_is_no_number_is_no_data(told: Told) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from operations.changes import Ledger
@@ -27,6 +28,7 @@ from operations.rollout.state import State
 from operations.slots import Slot, Weights
 from rollout import handover
 from rollout.driver import Driver
+from rollout.errors import UpdateFailed
 from rollout.ports import Evaluation
 from rollout.record import Command, Lease, Record
 
@@ -53,17 +55,47 @@ class Immediate(Executor):
         return future
 
 
+class Waiting(Executor):
+    """Does what it is given when somebody waits for the result, and not before."""
+
+    def submit(self, fn: Callable[..., T], /, *args: Any, **kwargs: Any) -> Future[T]:
+        class Awaited(Future[Any]):
+            def cancel(self) -> bool:
+                return False  # it is under way, as far as anybody knows
+
+            def result(self, timeout: float | None = None) -> Any:
+                assert timeout is None
+                return fn(*args, **kwargs)
+
+        return Awaited()
+
+
+@lru_cache(maxsize=8)
+def read(written: str) -> Record:
+    """Return what a journal says."""
+    return Record.model_validate_json(written)
+
+
 @dataclass
 class World:
     """Stands in for the stack, its cluster, Prometheus, the journal and the clock of one rollout after another.
 
     Attributes:
         gates: what an evaluation says.
-        deaths: at which of the things that it asks for a driver dies; changes are counted before and after.
+        deaths: at which instants a driver dies, by their number; the first is 1.
         refuse: why a change fails.
+        unreadable: why the weights in the stack's state cannot be read.
+        meanwhile: what else happens at an instant, which is given by its name.
+        by_hand: the weights in force where somebody else has moved them.
         written: the journal's record as JSON.
         changes: the change requests that were recorded.
         moves: the weights that came into force, without repetitions.
+        torn: whether a move of the weights broke off, so that some listener rules have others than the rest.
+        said: what persons told the drivers.
+        instants: how often a driver could have died: before, amid or after what it asked for.
+        turns: those of them before which something changed that outlives a driver, and the world as it was then. To die at
+            any other is the same as at the one before.
+        shared: the weight that each evaluation was told.
     """
 
     release: Release
@@ -71,46 +103,94 @@ class World:
     deaths: tuple[int, ...] = ()
     refuse: Callable[[Action], Exception | None] = lambda _: None
     ailing: Callable[[Slot], str | None] = lambda _: None
+    unreadable: Callable[[], Exception | None] = lambda: None
     journal_fails: Callable[[], Exception | None] = lambda: None
+    meanwhile: Callable[[str], None] = lambda _: None
+    by_hand: Weights | None = None
     time: datetime = START
     written: str | None = None
     changes: Ledger = ()
     moves: list[Weights] = field(default_factory=list[Weights])
     evaluations: list[datetime] = field(default_factory=list[datetime])
+    shared: list[int] = field(default_factory=list[int])
     told: list[str] = field(default_factory=list[str])
-    asked: int = 0
+    torn: bool = False
+    said: list[Command] = field(default_factory=list[Command])
+    instants: int = 0
+    turns: list[tuple[str, World]] = field(default_factory=list["tuple[str, World]"])
 
-    def _point(self) -> None:
-        self.asked += 1
-        if self.asked in self.deaths:
-            raise Killed
+    def _instant(self, name: str) -> None:
+        self.meanwhile(name)
+        if not self.turns or self.turns[-1][1].lasting != self.lasting:
+            self.turns.append((name, self._copy()))
+        self.instants += 1
+        if self.instants in self.deaths:
+            raise Killed(name)
+
+    def _copy(self) -> World:
+        return replace(
+            self,
+            moves=[*self.moves],
+            evaluations=[*self.evaluations],
+            shared=[*self.shared],
+            told=[*self.told],
+            said=[*self.said],
+            turns=[],
+        )
+
+    @property
+    def lasting(self) -> tuple[object, ...]:
+        """All that outlives a driver, but for the time."""
+        return (self.written, self.release, self.changes, self.torn, self.by_hand)
 
     # --- infrastructure
 
     def change(self, action: PrepareSlot | SetWeights | ScaleDown, stable: Version) -> None:
-        self._point()
+        self._instant(f"before {action.kind}")
         if (why := self.refuse(action)) is not None:
             raise why
         self.time += timedelta(seconds=20)
-        self.release = release_after(self.release, action).model_copy(update={"stable": stable})
         self.changes = changes_after(self.changes, action)
+        self.torn |= isinstance(action, SetWeights)
+        self._instant(f"amid {action.kind}")
+        self.release = release_after(self.release, action).model_copy(update={"stable": stable})
+        if isinstance(action, SetWeights):
+            self.torn, self.by_hand = False, None
         if not self.moves or self.moves[-1] != self.release.weights:
             self.moves.append(self.release.weights)
-        self._point()
+        self._instant(f"after {action.kind}")
 
     def weights(self) -> Weights:
-        self._point()
-        return self.release.weights
+        self._instant("before reading back")
+        found = self._in_force()
+        self._instant("after reading back")
+        return found
+
+    def recorded_weights(self) -> Weights:
+        self._instant("before a look at the state")
+        if (why := self.unreadable()) is not None:
+            raise why
+        found = self._in_force()
+        self._instant("after a look at the state")
+        return found
+
+    def _in_force(self) -> Weights:
+        if self.torn:
+            raise UpdateFailed("the listener rules differ in their weights")
+        return self.by_hand or self.release.weights
 
     def ailment(self, slot: Slot) -> str | None:
-        self._point()
-        return self.ailing(slot)
+        self._instant("before a look at the slot")
+        found = self.ailing(slot)
+        self._instant("after a look at the slot")
+        return found
 
     # --- observer
 
-    def evaluate(self, new: Slot) -> Evaluation:
-        self._point()
+    def evaluate(self, new: Slot, weight: int) -> Evaluation:
+        self._instant("before an evaluation")
         assert new is Slot.GREEN
+        self.shared.append(weight)
         self.evaluations.append(self.time)
         return Evaluation(self.gates(self))
 
@@ -120,7 +200,7 @@ class World:
         return self.time
 
     def sleep(self, seconds: float) -> None:
-        self._point()
+        self._instant("before a wait")
         self.time += timedelta(seconds=seconds)
 
     # --- narrator
@@ -139,7 +219,7 @@ class World:
     @property
     def record(self) -> Record:
         assert self.written is not None
-        return Record.model_validate_json(self.written)
+        return read(self.written)
 
     @property
     def state(self) -> State:
@@ -149,7 +229,7 @@ class World:
         return _Journal(self)
 
     def exchange(self, change: Callable[[Record | None], Record] | None) -> Record | None:
-        self._point()
+        self._instant("before reading the journal" if change is None else "before writing the journal")
         if (why := self.journal_fails()) is not None:
             raise why
         found = None if self.written is None else self.record
@@ -157,7 +237,7 @@ class World:
             return found
         changed = change(found)
         self.written = changed.model_dump_json()
-        self._point()
+        self._instant("after writing the journal")
         return changed
 
     # --- drivers
@@ -175,13 +255,13 @@ class World:
     def lease(self, who: str, pid: int) -> Lease:
         return handover.lease_of(who, self.time).model_copy(update={"host": "elsewhere", "pid": pid})
 
-    def begin(self, plan: Plan | None = None) -> Report:
+    def begin(self, plan: Plan | None = None, background: Executor | None = None) -> Report:
         """Drive a new rollout to its end."""
         lease = self.lease("ada", 1)
         state = start(plan or self.plan(), self.time, "ada", "CHG-1234")
         found = None if self.written is None else self.record
         self.written = handover.begun(found, state, lease).model_dump_json()
-        return self._drive(lease, state)
+        return self._drive(lease, state, background)
 
     def take_over(self, command: Resume | Rollback | None = None) -> Report:
         """Drive a rollout to its end whose driver is dead."""
@@ -193,21 +273,28 @@ class World:
 
     def say(self, command: Command) -> None:
         """Tell the driver."""
+        self.said.append(command)
         self.written = handover.told(self.record, "live", command, self.time).model_dump_json()
 
-    def plan(self, speed: int = 12, interval: timedelta = INTERVAL) -> Plan:
+    def plan(
+        self,
+        speed: int = 12,
+        interval: timedelta = INTERVAL,
+        drain: timedelta = timedelta(seconds=45),
+    ) -> Plan:
         return Plan.of(
             self.release,
             "v2.4.0",
             sla=99.99,
-            drain=timedelta(seconds=45),
+            drain=drain,
             interval=interval,
             speed=speed,
             change="CHG0030043",
         )
 
-    def _drive(self, lease: Lease, state: State) -> Report:
-        return Driver(self, self, self.journal(), self, self, Immediate(), lease, state).drive()
+    def _drive(self, lease: Lease, state: State, background: Executor | None = None) -> Report:
+        background = background or Immediate()
+        return Driver(self, self, self.journal(), self, self, background, lease, state).drive()
 
 
 @dataclass
@@ -231,3 +318,8 @@ def release(switch: Switch = Switch.LADDER, standby: Standby = Standby.WARM) -> 
         standby=standby,
         switch=switch,
     )
+
+
+def fails_at(weight: int) -> Callable[[World], Verdict]:
+    """Gates that fail at a weight of the new slot."""
+    return lambda world: FAILS if world.weight == weight else PASSES
