@@ -20,8 +20,8 @@ PROGRAMS: Final = frozenset({"aws", "git", "kubectl", "make", "pulumi", "uv"})
 """What a command that is shown in a sentence, or in a block without a language, begins with."""
 
 SHELL: Final = frozenset(
-    {"[", "awk", "base64", "cat", "cd", "curl", "cut", "date", "echo", "export", "grep", "head", "jq", "mkdir", "paste", "read"}
-    | {"rm", "sed", "seq", "shift", "sleep", "sort", "sudo", "tail", "test", "tr", "wc", "xargs"}
+    {"[", "awk", "base64", "break", "cat", "cd", "command", "curl", "cut", "date", "echo", "export", "grep", "head", "jq", "mkdir", "paste", "read"}
+    | {"rm", "sed", "seq", "set", "shift", "sleep", "sort", "sudo", "tail", "test", "tr", "wc", "xargs"}
 )  # fmt: skip
 """A shell, and what is beside one on any machine."""
 

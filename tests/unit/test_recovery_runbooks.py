@@ -93,6 +93,24 @@ def test_every_scenario_that_is_rehearsed_is_in_the_index_and_no_other() -> None
     assert sorted(re.findall(r"--scenario (\w+)", PAGES[INDEX])) == sorted(Scenario)
 
 
+def linking(page: str) -> set[str]:
+    """The runbooks of alerts, and that of every incident, from which a link leads to a page of recovery."""
+    return {
+        path.name for path in FOLDER.parent.glob("*.md") if f"](recovery/{page}" in prose(path.read_text())
+    }
+
+
+@every_runbook
+def test_whoever_is_called_is_led_to_the_runbook_of_what_is_lost(page: str) -> None:
+    assert linking(page), f"nobody who follows an alert comes to {page}"
+
+
+@pytest.mark.parametrize("page", ["loss-of-region.md", "lost-cluster.md"])
+def test_the_silence_that_a_lost_region_or_cluster_leaves_leads_to_its_runbook(page: str) -> None:
+    """Its alerts are lost with it, so that the heartbeat's end is all that calls."""
+    assert "watchdog.md" in linking(page)
+
+
 # --- what they refer to --------------------------------------------------------------------------------------------
 
 
@@ -142,9 +160,14 @@ def test_every_namespace_is_one_of_a_slot(page: str) -> None:
 # --- commands ------------------------------------------------------------------------------------------------------
 
 COMMANDS: Final[Mapping[str, set[str]]] = {
+    "acm request-certificate": {"--domain-name", "--validation-method"},
+    "acm wait certificate-validated": {"--certificate-arn"},
+    "backup create-backup-vault": {"--backup-vault-name", "--encryption-key-arn"},
     "backup describe-backup-vault": {"--backup-vault-name"},
+    "backup describe-copy-job": {"--copy-job-id"},
     "backup describe-restore-job": {"--restore-job-id"},
     "backup list-recovery-points-by-backup-vault": {"--backup-vault-name"},
+    "backup put-backup-vault-access-policy": {"--backup-vault-name", "--policy"},
     "backup start-copy-job": {
         "--destination-backup-vault-arn",
         "--iam-role-arn",
@@ -152,6 +175,7 @@ COMMANDS: Final[Mapping[str, set[str]]] = {
         "--source-backup-vault-name",
     },
     "backup start-restore-job": {"--iam-role-arn", "--metadata", "--recovery-point-arn", "--resource-type"},
+    "backup update-global-settings": {"--global-settings"},
     "cloudtrail lookup-events": {"--lookup-attributes", "--max-results"},
     "cloudwatch get-metric-statistics": {
         "--dimensions",
@@ -164,27 +188,37 @@ COMMANDS: Final[Mapping[str, set[str]]] = {
     },
     "datasync list-tasks": set(),
     "datasync update-task": {"--schedule", "--task-arn"},
+    "ec2 create-security-group": {"--description", "--group-name", "--vpc-id"},
+    "ec2 delete-security-group": {"--group-id"},
+    "ec2 describe-security-groups": {"--filters"},
     "ec2 describe-volumes": {"--filters"},
     "eks describe-cluster": {"--name"},
     "eks update-kubeconfig": {"--name"},
+    "elbv2 describe-load-balancers": {"--names"},
     "iam attach-role-policy": {"--policy-arn", "--role-name"},
     "iam attach-user-policy": {"--policy-arn", "--user-name"},
     "iam create-role": {"--assume-role-policy-document", "--role-name"},
     "iam delete-role": {"--role-name"},
     "iam detach-role-policy": {"--policy-arn", "--role-name"},
+    "iam detach-user-policy": {"--policy-arn", "--user-name"},
+    "iam list-entities-for-policy": {"--policy-arn"},
     "iam list-roles": set(),
     "iam list-users": set(),
     "iam update-access-key": {"--access-key-id", "--status", "--user-name"},
     "kms cancel-key-deletion": {"--key-id"},
+    "kms create-key": {"--description"},
     "kms describe-key": {"--key-id"},
     "kms enable-key": {"--key-id"},
+    "kms get-key-policy": {"--key-id", "--policy-name"},
     "kms list-keys": set(),
+    "kms put-key-policy": {"--key-id", "--policy", "--policy-name"},
     "rds copy-db-cluster-snapshot": {
         "--copy-tags",
         "--source-db-cluster-snapshot-identifier",
         "--target-db-cluster-snapshot-identifier",
     },
     "rds create-db-instance": {
+        "--availability-zone",
         "--db-cluster-identifier",
         "--db-instance-class",
         "--db-instance-identifier",
@@ -196,6 +230,7 @@ COMMANDS: Final[Mapping[str, set[str]]] = {
     "rds describe-db-cluster-snapshots": set(),
     "rds describe-db-clusters": {"--db-cluster-identifier"},
     "rds describe-db-instances": {"--db-instance-identifier", "--filters"},
+    "rds describe-db-subnet-groups": set(),
     "rds describe-events": {"--duration", "--source-identifier", "--source-type"},
     "rds describe-global-clusters": {"--global-cluster-identifier"},
     "rds failover-db-cluster": {"--db-cluster-identifier", "--target-db-instance-identifier"},
@@ -208,6 +243,8 @@ COMMANDS: Final[Mapping[str, set[str]]] = {
     "rds modify-db-cluster": {
         "--apply-immediately",
         "--db-cluster-identifier",
+        "--manage-master-user-password",
+        "--master-user-secret-kms-key-id",
         "--new-db-cluster-identifier",
     },
     "rds modify-db-instance": {
@@ -237,10 +274,14 @@ COMMANDS: Final[Mapping[str, set[str]]] = {
     "rds wait db-cluster-available": {"--db-cluster-identifier"},
     "rds wait db-instance-available": {"--db-instance-identifier"},
     "rds wait db-instance-deleted": {"--db-instance-identifier"},
+    "route53 change-resource-record-sets": {"--change-batch", "--hosted-zone-id"},
+    "route53 list-resource-record-sets": {"--hosted-zone-id"},
+    "s3 cp": set(),
     "s3 ls": {"--recursive", "--summarize"},
     "s3 sync": {"--dryrun", "--source-region", "--storage-class"},
     "s3api copy-object": {"--bucket", "--copy-source", "--key", "--storage-class"},
     "s3api delete-object": {"--bucket", "--key", "--version-id"},
+    "s3api get-object": {"--bucket", "--key", "--version-id"},
     "s3api get-object-lock-configuration": {"--bucket"},
     "s3api list-buckets": set(),
     "s3api list-object-versions": {"--bucket", "--prefix"},
@@ -252,7 +293,11 @@ with the models of botocore 1.44.8, from which the CLI makes its commands; who a
 Source: https://docs.aws.amazon.com/cli/latest/reference/
 """
 
-EVERYWHERE: Final = {"--region", "--query", "--output"}
+EVERYWHERE: Final = {"--region", "--query", "--output", "--cli-connect-timeout", "--cli-read-timeout"}
+"""Options of the CLI itself.
+
+Source: https://docs.aws.amazon.com/cli/latest/reference/
+"""
 
 
 @dataclass(frozen=True)
