@@ -18,6 +18,12 @@ from pydantic import TypeAdapter, ValidationError
 from operations.environments import EnvironmentName
 from operations.facts import EnvironmentFacts, breaches
 from operations.faults import Fault, show
+from operations.limits import (
+    DATABASE_RETENTION_MAXIMUM,
+    DATABASE_RETENTION_MINIMUM,
+    GLACIER_MINIMUM_STORAGE,
+    RECOVERY_POINT_MINIMUM,
+)
 from operations.model import Model
 from operations.monitoring import Monitoring
 from operations.services import Service
@@ -70,6 +76,24 @@ _MESSAGES: Final = MappingProxyType(
     }
 )
 """Pydantic's kinds of error in the words of this house."""
+
+_BOUND_BY: Final = MappingProxyType(
+    {
+        ("quikapp:retention.databaseDays", "greater_than_equal"): (
+            f"Aurora's continuous backup cannot be turned off ({DATABASE_RETENTION_MINIMUM.source})"
+        ),
+        ("quikapp:retention.databaseDays", "less_than_equal"): (
+            f"Aurora's continuous backup keeps no more ({DATABASE_RETENTION_MAXIMUM.source})"
+        ),
+        ("quikapp:retention.filesDays", "greater_than_equal"): (
+            f"S3 Glacier bills as many in any case ({GLACIER_MINIMUM_STORAGE.source})"
+        ),
+        ("quikapp:recovery.recoveryPointSeconds", "greater_than_equal"): (
+            f"rds.global_db_rpo takes no less ({RECOVERY_POINT_MINIMUM.source})"
+        ),
+    }
+)
+"""What sets a bound, by the key and by Pydantic's kind of error: the mechanism, and who says so."""
 
 
 class SettingsError(pulumi.RunError):
@@ -261,6 +285,8 @@ def _fault(key: str, annotation: object, error: Mapping[str, Any]) -> Fault:
             where, f"is no known key{_near(str(path[-1]), _fields(annotation, path[:-1]))}", show(given)
         )
     message = _message(error, annotation)
+    if (mechanism := _BOUND_BY.get((where, kind))) is not None:
+        message = f"{message}; {mechanism}"
     # A whole group says nothing to the point, and its message names the values that matter.
     tells = kind != "missing" and not (kind == "value_error" and isinstance(given, dict))
     return Fault(where, message, shown if tells else None)

@@ -23,14 +23,10 @@ from operations.backup import Data, retention_days
 from operations.limits import (
     KEY_DELETION_WINDOW,
 )
-from operations.retention import STORAGE, LockMode, StorageClass
+from operations.retention import STORAGE, BucketPlan, LockMode, StorageClass, checked, files_plan
 
 FILES_UNDO_DAYS: Final = 30
 """How long an overwritten or deleted file can be brought back in place, without a restore from the backup."""
-
-GLACIER_CLASS: Final = StorageClass.GLACIER_INSTANT
-"""It is read in milliseconds; the slower Glacier classes take minutes to hours before the first byte, and the page
-promises recovery within 15 minutes (operations.retention)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +112,7 @@ class BackupBucket(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: BackupBucketArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("quikapp:storage:BackupBucket", name, None, opts)
+        plan = _plan(args)
         key = _key(name, "Backups", parent=self, args=args)
         bucket = PrivateBucket(
             name,
@@ -125,8 +122,8 @@ class BackupBucket(pulumi.ComponentResource):
                 kms_key_arn=key.arn,
                 versioned=True,
                 lifecycle=[
-                    *_to_glacier(args.retention_days),
-                    expire_noncurrent(args.retention_days),
+                    *_to_glacier(plan),
+                    expire_noncurrent(plan.keep_days),
                     drop_delete_markers(),
                 ],
                 lock=None if args.lock is None else ObjectLock(mode=args.lock, days=args.retention_days),
@@ -245,18 +242,26 @@ def _key(
     )
 
 
-def _to_glacier(retention_days: int) -> list[LifecycleRule]:
-    """Move objects on their first day, or never.
+def _plan(args: BackupBucketArgs) -> BucketPlan:
+    """The plan that a stack file is checked against; without Glacier where that would bill beyond an object's life.
 
     Glacier bills an object for 90 days from the day it arrives, however soon it is deleted. An object that arrives at
     the midnight after its creation, is replaced by the next daily copy at the earliest and kept for 90 days from
-    then on has been there for 90 days. Where replaced objects are kept for less, they would be billed beyond their
-    life, so all stay where they are. Objects under 128 KB stay too, as S3 decides by default: Glacier would bill them
-    as 128 KB.
-    Sources: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html,
-    https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
+    then on has been there for 90 days. Where replaced objects are kept for less, all stay where they are.
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html
     """
-    if retention_days < STORAGE[GLACIER_CLASS].minimum_days:
+    days = args.retention_days
+    if days < STORAGE[StorageClass.GLACIER_INSTANT].minimum_days:
+        lock_days = None if args.lock is None else days
+        return checked(BucketPlan(name="files", keep_days=days, object_lock_days=lock_days))
+    return files_plan(days, args.lock)
+
+
+def _to_glacier(plan: BucketPlan) -> list[LifecycleRule]:
+    """Move objects as planned. Those under 128 KB stay, as S3 decides by default: Glacier would bill them as 128 KB.
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/lifecycle-transition-general-considerations.html
+    """
+    if not plan.transitions:
         return []
     return [
         LifecycleRule(
@@ -264,7 +269,10 @@ def _to_glacier(retention_days: int) -> list[LifecycleRule]:
             status="Enabled",
             filter=every_object(),
             transitions=[
-                aws.s3.BucketLifecycleConfigurationRuleTransitionArgs(days=0, storage_class=GLACIER_CLASS)
+                aws.s3.BucketLifecycleConfigurationRuleTransitionArgs(
+                    days=step.after_days, storage_class=step.storage_class
+                )
+                for step in plan.transitions
             ],
         )
     ]

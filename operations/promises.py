@@ -7,7 +7,7 @@ and the page of the vendor that each part names.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum, unique
 from itertools import chain
@@ -317,12 +317,14 @@ def _files(declared: Declared) -> Recovery:
 
 
 def _ransomware(declared: Declared) -> Iterator[Recovery]:
+    """The last clean recovery point of a vault is restored. Nothing that Prometheus measures shows an intruder: the time
+    counts from when somebody tells."""
     for subject in (Subject.DATABASE, Subject.FILES):
         yield Recovery(
             Loss.RANSOMWARE,
             subject,
             Point("daily recovery point in a vault", DAILY_LOSS, _BACKUPS, Risk.RANSOMWARE_RESTORED),
-            (*_called(declared), Part(Step.RESTORE, RESTORE, _RESTORES, Risk.RANSOMWARE_RESTORED)),
+            (*_answered(declared), Part(Step.RESTORE, RESTORE, _RESTORES, Risk.RANSOMWARE_RESTORED)),
         )
 
 
@@ -352,6 +354,68 @@ _RETENTION_KEYS: Final[Mapping[Data, str]] = {
     Data.LOGS: "quikapp:retention.logsDays",
 }
 
+_KEEPERS: Final[Mapping[Data, str]] = {
+    Data.DATABASE: "Aurora's continuous backup and the vaults",
+    Data.FILES: "the backup bucket and the vaults",
+    Data.LOGS: "Elasticsearch and CloudWatch Logs",
+}
+"""What keeps each kind of data for as long as its key says."""
+
+_POINT_PROMISE: Final = f"a recovery point < {spelled(RPO)}"
+_TIME_PROMISE: Final = f"a recovery time < {spelled(RTO)}"
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How a risk would go away."""
+
+    promise: str
+    """What the operations page promises and the risk breaks."""
+    mend: str
+    """What would keep the promise, other than to accept the risk."""
+
+
+_WAYS: Final[Mapping[Risk, _Way]] = {
+    Risk.APPLICATION_REBUILT: _Way(
+        _TIME_PROMISE, "it takes a second cluster that runs in the recovery region, which no key declares"
+    ),
+    Risk.FILES_DAILY: _Way(
+        _POINT_PROMISE, "it takes files that S3 replicates as they are written, which no key declares"
+    ),
+    Risk.MIGRATION_RESTORED: _Way(
+        f"{_POINT_PROMISE} and {_TIME_PROMISE}",
+        "it takes migrations that can be undone without a restore, which the application has to bring",
+    ),
+    Risk.RANSOMWARE_RESTORED: _Way(
+        f"{_POINT_PROMISE} and {_TIME_PROMISE}",
+        "it takes a copy that runs in an account of its own, which no key declares",
+    ),
+    Risk.BUDGET_SPENT: _Way(
+        f"both an SLA and {_TIME_PROMISE}",
+        "it takes a lower quikapp:environment.sla, where the page allows one",
+    ),
+    Risk.COMMITS_WAIT: _Way(
+        f"both an SLA and {_POINT_PROMISE}",
+        "it takes a follower in a third region, which no key declares",
+    ),
+    Risk.NOBODY_CALLED: _Way(
+        f"{_TIME_PROMISE}, and a response within {spelled(OBJECTIVES[Severity.SEV1].response)} to SEV1",
+        "declare quikapp:monitoring.paging",
+    ),
+}
+
+_SHORTER: Final[Mapping[Step, str]] = {
+    Step.DETECTION: "no key does, HEARTBEAT of operations/promises.py and the monitoring's own pace do",
+    Step.RESPONSE: "no key does, the page's response to SEV1 does",
+    Step.DECISION: "no key does, UNDECIDED of operations/promises.py and the runbooks do",
+    Step.FAILOVER: "no key does, REGION_FAILOVER of operations/promises.py does, once a drill is faster",
+    Step.RESTORE: f"declare an Aurora global database in {KEY}, which fails over instead",
+    Step.REBUILD: "no key does, REBUILD of operations/promises.py does, once a drill is faster",
+    Step.ENDPOINT: "no key does, ENDPOINT of operations/promises.py and the names' time to live do",
+    Step.RECONNECTION: "no key does, RECONNECTION of operations/promises.py and the pods' probes do",
+}
+"""What makes each part of a recovery shorter; of a writer without readers it is a reader."""
+
 
 def breaches(declared: Declared) -> Iterator[Fault]:
     """Yield what an environment with recovery objectives promises and does not keep: what has to be mended, the risks
@@ -372,7 +436,11 @@ def breaches(declared: Declared) -> Iterator[Fault]:
             )
             for found in old
         )
-        # With no region to recover in, there is nothing to say of how fast.
+        yield from chain.from_iterable(map(_broken_time, what.recoveries))
+        # Those that are left once it is declared, so that nobody is told of them one mistake later.
+        declares = GlobalDatabase(recovery_point=timedelta(seconds=RECOVERY_POINT_MINIMUM.value), accepted=())
+        left = kept(replace(declared, recovery=declares))
+        yield from (_missing(risk, left) for risk in left.risks)
         return
     for found in old:
         yield Fault(
@@ -383,9 +451,7 @@ def breaches(declared: Declared) -> Iterator[Fault]:
     yield from chain.from_iterable(map(_broken_time, what.recoveries))
     for risk in what.risks:
         if risk not in recovery.accepted:
-            yield Fault(
-                RISKS_KEY, f"{risk} is missing; it is at risk and has to be accepted: {AT_RISK[risk]}"
-            )
+            yield _missing(risk, what)
     for place, risk in enumerate(recovery.accepted):
         if risk not in what.risks:
             yield Fault(
@@ -395,6 +461,17 @@ def breaches(declared: Declared) -> Iterator[Fault]:
             )
 
 
+def _missing(risk: Risk, what: Kept) -> Fault:
+    """The fault of a risk that nobody has accepted."""
+    way = _WAYS[risk]
+    figure = f" One of {spelled(RTO)} spends {_cost(what)}." if risk is Risk.BUDGET_SPENT else ""
+    return Fault(
+        RISKS_KEY,
+        f"{risk} is missing; the operations page promises {way.promise}, and that is at risk: {AT_RISK[risk]}{figure} "
+        f"Accept the risk here, by its name, or mend it: {way.mend}",
+    )
+
+
 def _short_retention(declared: Declared) -> Iterator[Fault]:
     for data, days in declared.retention.items():
         promised = SCHEDULE[data].retention
@@ -402,14 +479,14 @@ def _short_retention(declared: Declared) -> Iterator[Fault]:
             yield Fault(
                 _RETENTION_KEYS[data],
                 f"the operations page promises {promised.days} days, and recovery objectives take them; "
-                f"allowed is at least {promised.days}",
+                f"{_KEEPERS[data]} would keep {days}; allowed is at least {promised.days}",
                 show(days),
             )
 
 
 def _broken_point(recovery: Recovery) -> str:
     return (
-        f"the operations page promises a recovery point < {spelled(RPO)}; after a {recovery.loss} the "
+        f"the operations page promises {_POINT_PROMISE}; after a {recovery.loss} the "
         f"{recovery.point.mechanism} may have lost {spelled(recovery.point.loses)}"
     )
 
@@ -421,11 +498,19 @@ def _broken_time(recovery: Recovery) -> Iterator[Fault]:
         longest = max(
             (part for part in recovery.parts if not part.risk), key=lambda part: part.takes or timedelta()
         )
+        lonely = recovery.loss is Loss.WRITER and longest.step is Step.FAILOVER
+        shorter = "declare 2 or more quikapp:database.instances" if lonely else _SHORTER[longest.step]
         yield Fault(
             KEY,
-            f"the operations page promises a recovery time < {spelled(RTO)}; after a {recovery.loss} the "
-            f"{recovery.subject} takes {spelled(time)}, most of it for the {longest.step}: shorten that",
+            f"the operations page promises {_TIME_PROMISE}; after a {recovery.loss} the {recovery.subject} takes "
+            f"{spelled(time)}, most of it for the {longest.step}; to shorten that: {shorter}",
         )
+
+
+def _cost(what: Kept) -> str:
+    if what.incident_cost is None:
+        return "no error budget"
+    return f"{what.incident_cost:.0%} of the error budget".replace("%", " %")
 
 
 def _bound(span: timedelta | None) -> str:
@@ -459,8 +544,6 @@ def summary(declared: Declared) -> Mapping[str, object]:
         else "none",
         "recoveries": recoveries,
         "retention": retention,
-        "incidentAtRecoveryTime": "no error budget"
-        if what.incident_cost is None
-        else f"{what.incident_cost:.0%} of the error budget".replace("%", " %"),
+        "incidentAtRecoveryTime": _cost(what),
         "acceptedRisks": {risk.value: AT_RISK[risk] for risk in what.risks},
     }

@@ -1,5 +1,6 @@
 """Retention: copies are kept at least as long as the operations page promises ("Backup Schedule")."""
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -8,6 +9,9 @@ from policy.resources import Resource, Rule, Violation, items, mapping
 
 _KINDS: Final = (Data.DATABASE, Data.FILES)
 """What AWS keeps copies of."""
+
+_BACKUP: Final = re.compile(r"(^|-)backup-lifecycle$")
+"""How the name says that a lifecycle is a backup bucket's; other buckets promise nothing."""
 
 
 def _kept(resource: Resource) -> Iterator[Violation]:
@@ -30,8 +34,21 @@ def _kept(resource: Resource) -> Iterator[Violation]:
         case "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration":
             days = resource.at("rule", "defaultRetention", "days")
             yield from _at_least(resource, "rule.defaultRetention.days", days, Data.FILES)
+        case "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration" if _BACKUP.search(
+            resource.name
+        ):
+            yield from _lifecycle(resource)
         case _:
             pass
+
+
+def _lifecycle(lifecycle: Resource) -> Iterator[Violation]:
+    """What a backup bucket deletes by age: versions that were replaced, and objects themselves."""
+    for place, rule in enumerate(items(lifecycle.at("rules"))):
+        for group, field in (("noncurrentVersionExpiration", "noncurrentDays"), ("expiration", "days")):
+            # None and zero delete nothing by age.
+            days = mapping(mapping(rule).get(group)).get(field) or None
+            yield from _at_least(lifecycle, f"rules[{place}].{group}.{field}", days, Data.FILES)
 
 
 def _plan(plan: Resource) -> Iterator[Violation]:

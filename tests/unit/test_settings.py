@@ -699,19 +699,25 @@ FAULTS = (
         "recovery beyond RDS's",
         "live",
         {"quikapp:retention": {"databaseDays": 36}},
-        ("quikapp:retention.databaseDays = 36: allowed is at most 35",),
+        (
+            "quikapp:retention.databaseDays = 36: allowed is at most 35; Aurora's continuous backup keeps no more (https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.html)",
+        ),
     ),
     Case(
         "no recovery",
         "live",
         {"quikapp:retention": {"databaseDays": 0}},
-        ("quikapp:retention.databaseDays = 0: allowed is at least 1",),
+        (
+            "quikapp:retention.databaseDays = 0: allowed is at least 1; Aurora's continuous backup cannot be turned off (https://docs.aws.amazon.com/AmazonRDS/latest/APIReference/API_CreateDBCluster.html)",
+        ),
     ),
     Case(
         "files out of Glacier too soon",
         "live",
         {"quikapp:retention": {"filesDays": 30}},
-        ("quikapp:retention.filesDays = 30: allowed is at least 90",),
+        (
+            "quikapp:retention.filesDays = 30: allowed is at least 90; S3 Glacier bills as many in any case (https://docs.aws.amazon.com/AmazonS3/latest/userguide/storage-class-intro.html)",
+        ),
     ),
     Case(
         "logs for a period that CloudWatch does not know",
@@ -727,6 +733,13 @@ FAULTS = (
         {"quikapp:recovery": ABSENT},
         (
             "quikapp:recovery: is missing; the operations page promises a recovery point < 1 min; after a loss of the region the daily copy in a vault of the recovery region may have lost 1 d 12 h; declare an Aurora global database here, with a network and instances in the recovery region",
+            "quikapp:recovery: the operations page promises a recovery time < 15 min; after a loss of the region the database takes 3 h 2 min, most of it for the restore; to shorten that: declare an Aurora global database in quikapp:recovery, which fails over instead",
+            "quikapp:recovery.acceptedRisks: application-rebuilt-from-git is missing; the operations page promises a recovery time < 15 min, and that is at risk: The application runs in one cluster: when that or its region is lost, it is built anew from Git, which takes longer than the recovery time. Accept the risk here, by its name, or mend it: it takes a second cluster that runs in the recovery region, which no key declares",
+            "quikapp:recovery.acceptedRisks: bad-migration-takes-a-restore is missing; the operations page promises a recovery point < 1 min and a recovery time < 15 min, and that is at risk: Replicas repeat a bad migration at once: what undoes it is a restore, which takes up to a few hours and goes back to a moment up to five minutes ago. Accept the risk here, by its name, or mend it: it takes migrations that can be undone without a restore, which the application has to bring",
+            "quikapp:recovery.acceptedRisks: commits-wait-for-the-recovery-region is missing; the operations page promises both an SLA and a recovery point < 1 min, and that is at risk: The bound on the recovery point makes commits wait while the recovery region, the only other one, is out of reach or too far behind: losing it stops all writes until the bound is taken off. Accept the risk here, by its name, or mend it: it takes a follower in a third region, which no key declares",
+            "quikapp:recovery.acceptedRisks: files-copied-daily is missing; the operations page promises a recovery point < 1 min, and that is at risk: Files are copied to the recovery region once a day, as the page has it: what was written since is lost with the region. Accept the risk here, by its name, or mend it: it takes files that S3 replicates as they are written, which no key declares",
+            "quikapp:recovery.acceptedRisks: nobody-is-called is missing; the operations page promises a recovery time < 15 min, and a response within 5 min to SEV1, and that is at risk: Without PagerDuty alerts go to Slack alone: nobody is sure to answer within the response time, so the recovery time has no bound. Accept the risk here, by its name, or mend it: declare quikapp:monitoring.paging",
+            "quikapp:recovery.acceptedRisks: ransomware-takes-a-restore is missing; the operations page promises a recovery point < 1 min and a recovery time < 15 min, and that is at risk: What an intruder has destroyed comes back from a locked vault: as old as the last daily recovery point, and after a restore of up to a few hours. Accept the risk here, by its name, or mend it: it takes a copy that runs in an account of its own, which no key declares",
         ),
     ),
     Case(
@@ -741,7 +754,9 @@ FAULTS = (
         "a recovery point below Aurora's",
         "live",
         {"quikapp:recovery.recoveryPointSeconds": 19},
-        ("quikapp:recovery.recoveryPointSeconds = 19: allowed is at least 20",),
+        (
+            "quikapp:recovery.recoveryPointSeconds = 19: allowed is at least 20; rds.global_db_rpo takes no less (https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-global-database-disaster-recovery.html)",
+        ),
     ),
     Case(
         "a recovery network over the one at home",
@@ -838,7 +853,7 @@ FAULTS = (
             ]
         },
         (
-            "quikapp:recovery.acceptedRisks: files-copied-daily is missing; it is at risk and has to be accepted: Files are copied to the recovery region once a day, as the page has it: what was written since is lost with the region.",
+            "quikapp:recovery.acceptedRisks: files-copied-daily is missing; the operations page promises a recovery point < 1 min, and that is at risk: Files are copied to the recovery region once a day, as the page has it: what was written since is lost with the region. Accept the risk here, by its name, or mend it: it takes files that S3 replicates as they are written, which no key declares",
         ),
     ),
     Case(
@@ -880,8 +895,8 @@ FAULTS = (
         "live",
         {"quikapp:retention": {"databaseDays": 34, "logsDays": 14}},
         (
-            "quikapp:retention.databaseDays = 34: the operations page promises 35 days, and recovery objectives take them; allowed is at least 35",
-            "quikapp:retention.logsDays = 14: the operations page promises 30 days, and recovery objectives take them; allowed is at least 30",
+            "quikapp:retention.databaseDays = 34: the operations page promises 35 days, and recovery objectives take them; Aurora's continuous backup and the vaults would keep 34; allowed is at least 35",
+            "quikapp:retention.logsDays = 14: the operations page promises 30 days, and recovery objectives take them; Elasticsearch and CloudWatch Logs would keep 14; allowed is at least 30",
         ),
     ),
     Case(
@@ -947,7 +962,7 @@ FAULTS = (
             "secrets:heartbeat-url": ABSENT,
         },
         (
-            "quikapp:recovery.acceptedRisks: nobody-is-called is missing; it is at risk and has to be accepted: Without PagerDuty alerts go to Slack alone: nobody is sure to answer within the response time, so the recovery time has no bound.",
+            "quikapp:recovery.acceptedRisks: nobody-is-called is missing; the operations page promises a recovery time < 15 min, and a response within 5 min to SEV1, and that is at risk: Without PagerDuty alerts go to Slack alone: nobody is sure to answer within the response time, so the recovery time has no bound. Accept the risk here, by its name, or mend it: declare quikapp:monitoring.paging",
             "quikapp:monitoring.paging: is missing; an SLA of 99.99 takes PagerDuty",
         ),
     ),

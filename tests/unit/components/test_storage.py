@@ -14,7 +14,7 @@ from components.storage import (
     Storage,
     StorageArgs,
 )
-from operations.retention import LockMode
+from operations.retention import BucketPlan, LockMode, StorageClass, Transition
 from tests.unit.components.conftest import Record
 from tests.unit.components.recording import Recording, Resource
 
@@ -185,6 +185,26 @@ def test_a_backup_goes_to_glacier_on_its_first_day(record: Record) -> None:
     """The page, "Backup Schedule": files, location S3 + Glacier."""
     rule = rules(backup(record), "backup")["to-glacier"]
     assert rule["transitions"] == [{"days": 0, "storageClass": "GLACIER_IR"}]
+
+
+def test_a_backup_lies_where_the_plan_that_was_checked_says(
+    record: Record, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def planned(days: int, mode: LockMode | None) -> BucketPlan:
+        assert (days, mode) == (365, LockMode.COMPLIANCE)
+        steps = (
+            Transition(after_days=30, storage_class=StorageClass.STANDARD_IA),
+            Transition(after_days=60, storage_class=StorageClass.GLACIER_FLEXIBLE),
+        )
+        return BucketPlan(name="files", keep_days=days, transitions=steps, object_lock_days=days)
+
+    monkeypatch.setattr("components.storage.files_plan", planned)
+
+    rule = rules(backup(record, retention_days=365, lock=LockMode.COMPLIANCE), "backup")["to-glacier"]
+    assert rule["transitions"] == [
+        {"days": 30, "storageClass": "STANDARD_IA"},
+        {"days": 60, "storageClass": "GLACIER"},
+    ]
 
 
 def test_a_backup_too_short_lived_for_glacier_stays_out_of_it(record: Record) -> None:

@@ -13,6 +13,7 @@ CLUSTER: Final = "aws:rds/cluster:Cluster"
 EKS: Final = "aws:eks/cluster:Cluster"
 BUCKET: Final = "aws:s3/bucket:Bucket"
 KEY: Final = "aws:kms/key:Key"
+LIFECYCLE: Final = "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration"
 ENCRYPTION: Final = "aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration"
 ACCESS: Final = "aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock"
 BUCKET_POLICY: Final = "aws:s3/bucketPolicy:BucketPolicy"
@@ -527,6 +528,21 @@ CASES: Final = (
             made("aws:cloudwatch/logGroup:LogGroup", {}),
             made(PLAN, {"name": "quikapp-live-files", "rules": [{"lifecycle": {"deleteAfter": 90}}, {}]}),
             made(PLAN, {"name": "quikapp-live-database", "rules": [{"lifecycle": {"deleteAfter": 35}}]}),
+            made(
+                LIFECYCLE,
+                {
+                    "rules": [
+                        {"noncurrentVersionExpiration": {"noncurrentDays": 90}},
+                        {"expiration": {"expiredObjectDeleteMarker": True}},
+                    ]
+                },
+                name="live-storage-backup-lifecycle",
+            ),
+            made(
+                LIFECYCLE,
+                {"rules": [{"noncurrentVersionExpiration": {"noncurrentDays": 30}}]},
+                name="live-storage-files-lifecycle",
+            ),
         ],
     ),
     Case(
@@ -556,6 +572,16 @@ CASES: Final = (
                 "aws:s3/bucketObjectLockConfiguration:BucketObjectLockConfiguration",
                 {"rule": {"defaultRetention": {"days": 30}}},
             ),
+            made(
+                LIFECYCLE,
+                {
+                    "rules": [
+                        {"noncurrentVersionExpiration": {"noncurrentDays": 89}},
+                        {"expiration": {"days": 30}},
+                    ]
+                },
+                name="live-storage-backup-lifecycle",
+            ),
         ],
         [
             "backupRetentionPeriod is 34; allowed is 35 days or more, as the page promises for database",
@@ -564,6 +590,8 @@ CASES: Final = (
             "rules[0].copyActions[0].lifecycle.deleteAfter is 35; allowed is 90 days",
             "minRetentionDays is 7; allowed is 35 days",
             "rule.defaultRetention.days is 30; allowed is 90 days",
+            "rules[0].noncurrentVersionExpiration.noncurrentDays is 89; allowed is 90 days",
+            "rules[1].expiration.days is 30; allowed is 90 days",
         ],
     ),
     # --- weighted-slots ---

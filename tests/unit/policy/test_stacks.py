@@ -147,6 +147,14 @@ MUTATIONS: Final[Mapping[str, tuple[str, Callable[[], Resource]]]] = {
         "retention",
         _live("aws:backup/plan:Plan", "vaults-files-home", _put(35, "rules", 0, "lifecycle", "deleteAfter")),
     ),
+    "what a file was is kept in the backup for a month": (
+        "retention",
+        _live(
+            "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
+            "storage-backup-lifecycle",
+            _put(30, "rules", 1, "noncurrentVersionExpiration", "noncurrentDays"),
+        ),
+    ),
     "a tenth of the requests goes nowhere": (
         "weighted-slots",
         _live(
