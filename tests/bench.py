@@ -250,8 +250,16 @@ def readiness(folder: Path, rounds: int) -> list[float]:
     return seconds
 
 
-def canaries(folder: Path, rounds: int) -> tuple[list[Story], list[float]]:
-    """Canaries of live at the page's own intervals, one with each fault in which requests fail; and the seconds of bare updates.
+@dataclass(frozen=True)
+class TakenBack:
+    """A canary that was taken back, and the seconds of bare updates right before and after it."""
+
+    story: Story
+    updates: list[float]
+
+
+def canaries(folder: Path, rounds: int) -> list[TakenBack]:
+    """Canaries of live at the page's own intervals, one with each fault in which requests fail.
 
     A bare update moves the weights of the listener rules up to the first phase or back, and is limited to them, as the
     way back of a rollout is. It has neither a preview nor guardrails.
@@ -260,15 +268,17 @@ def canaries(folder: Path, rounds: int) -> tuple[list[Story], list[float]]:
     rehearsal = Rehearsal(Project(desk.project), STACK, console)
     release = desk.stack_file(STACK)["config"]["quikapp:release"]
     idle, serving = sorted(("blue", "green"), key=lambda slot: release[slot]["weight"])
+    # A way back leads to the slot that serves, which the guard asks for before weights move.
+    desk.edit(STACK, lambda config: config["quikapp:release"].update(stable=release[serving]["version"]))
+    rehearsal.up()
 
     def share(weight: int) -> None:
-        def change(config: dict[str, Any]) -> None:
-            config["quikapp:release"][idle].update(weight=weight)
-            config["quikapp:release"][serving].update(weight=100 - weight)
-            # A way back leads to the slot that serves, which the guard asks for before weights move.
-            config["quikapp:release"].update(stable=release[serving]["version"])
-
-        desk.edit(STACK, change)
+        # A canary has left a version of its own in the idle slot, and weights move alone.
+        copy = yaml.safe_load((rehearsal.directory / "project" / f"Pulumi.{STACK}.yaml").read_text())
+        in_force = copy["config"]["quikapp:release"]
+        in_force[idle].update(weight=weight)
+        in_force[serving].update(weight=100 - weight)
+        desk.edit(STACK, lambda config: config.update({"quikapp:release": in_force}))
 
     def update() -> float:
         with rehearsal.entered() as stack:
@@ -277,14 +287,19 @@ def canaries(folder: Path, rounds: int) -> tuple[list[Story], list[float]]:
             stack.up(show_secrets=False, target=rules)
             return time.perf_counter() - started
 
-    share(0)
-    rehearsal.up()
-    updates: list[float] = []
-    for _ in range(rounds):
-        for weight in (LADDER[0].weight, 0):
+    def up_and_back() -> list[float]:
+        seconds: list[float] = []
+        for weight in (LADDER[0].weight, 0) * ((rounds + 1) // 2):
             share(weight)
-            updates.append(update())
-    return [rehearse(rehearsal, fault, speed=1) for fault in FAILING], updates
+            seconds.append(update())
+        return seconds
+
+    found: list[TakenBack] = []
+    for fault in FAILING:
+        before = up_and_back()
+        story = rehearse(rehearsal, fault, speed=1)
+        found.append(TakenBack(story, before + up_and_back()))
+    return found
 
 
 def ungated(failing: float) -> float:
@@ -332,7 +347,7 @@ def report(rounds: int, sizes: tuple[int, ...]) -> None:
         console.print("control planes from nothing …")
         ready = readiness(folder, rounds)
         console.print(f"canaries with {' and '.join(FAILING)}, at the page's own intervals …")
-        stories, updates = canaries(folder / "canary", rounds)
+        taken_back = canaries(folder / "canary", rounds)
 
     ratios = [one.seconds / other.seconds for one, other in zip(program, bare, strict=True)]
     each = {
@@ -364,7 +379,7 @@ def report(rounds: int, sizes: tuple[int, ...]) -> None:
         "",
     )
     table.add_row("(d) seconds from nothing to a ready control plane", *_spread(ready, ".1f"), "")
-    for row in returned(stories, updates):
+    for row in returned(taken_back):
         table.add_row(*row)
     console.print(table)
 
@@ -372,14 +387,14 @@ def report(rounds: int, sizes: tuple[int, ...]) -> None:
 def only_canaries(rounds: int) -> None:
     """Measure (e) and (f) alone."""
     with workshop() as folder:
-        stories, updates = canaries(folder / "canary", rounds)
+        taken_back = canaries(folder / "canary", rounds)
     table = Table("figure", "median", "from", "to", "wanted")
-    for row in returned(stories, updates):
+    for row in returned(taken_back):
         table.add_row(*row)
     console.print(table)
 
 
-def returned(stories: Sequence[Story], updates: list[float]) -> list[tuple[str, str, str, str, str]]:
+def returned(taken_back: Sequence[TakenBack]) -> list[tuple[str, str, str, str, str]]:
     """Rows about canaries that were taken back, and the worst of them.
 
     Raises:
@@ -387,7 +402,8 @@ def returned(stories: Sequence[Story], updates: list[float]) -> list[tuple[str, 
     """
     rows: list[tuple[str, str, str, str, str]] = []
     worst: tuple[float, str] = (0, "")
-    for story in stories:
+    for canary in taken_back:
+        story, updates = canary.story, canary.updates
         if (
             story.ending is not Ending.ROLLED_BACK
             or story.bad_for_seconds is None
@@ -405,6 +421,7 @@ def returned(stories: Sequence[Story], updates: list[float]) -> list[tuple[str, 
                 f"≤ {RETURN_LIMIT}",
             ),
             (f"    {story.bad_for_seconds:.1f} s ÷ {floor:.1f} s", "", "", "", ""),
+            (f"    {len(updates)} bare updates before and after, s", *_spread(updates, ".1f"), ""),
             (
                 f"(f) {story.fault}, {story.failing:.0%} of its requests fail: error budget of 30 days that it spends",
                 f"{story.budget_share:.2%}",
@@ -421,11 +438,7 @@ def returned(stories: Sequence[Story], updates: list[float]) -> list[tuple[str, 
             ),
         ]
         worst = max(worst, (story.budget_share, story.fault))
-    return [
-        (f"    {len(updates)} bare updates of the listener rules, s", *_spread(updates, ".1f"), ""),
-        *rows,
-        (f"(f) the worst of them, {worst[1]}", f"{worst[0]:.2%}", "", "", ""),
-    ]
+    return [*rows, (f"(f) the worst of them, {worst[1]}", f"{worst[0]:.2%}", "", "", "")]
 
 
 def _spread(values: list[float], form: str) -> tuple[str, str, str]:

@@ -102,12 +102,13 @@ STORY = Story(
 
 
 def _rows(*stories: Story) -> dict[str, str]:
-    return {title.strip(): value for title, value, *_ in bench.returned(stories, [10, 20, 90])}
+    taken_back = [bench.TakenBack(story, [10, 20, 90]) for story in stories]
+    return {title.strip(): value for title, value, *_ in bench.returned(taken_back)}
 
 
 def test_it_holds_the_way_back_against_the_median_update() -> None:
     rows = _rows(STORY)
-    assert rows["3 bare updates of the listener rules, s"] == "20.0"
+    assert rows["3 bare updates before and after, s"] == "20.0"
     assert rows["(e) errors: first bad sample to old slot ÷ (scrape + evaluation + bare update)"] == "1.10"
     assert "55.0 s ÷ 50.0 s" in rows
 
@@ -129,4 +130,4 @@ def test_without_a_gate_a_slot_spends_by_its_own_failures_for_the_whole_bake() -
 @pytest.mark.parametrize("change", [{"ending": Ending.COMPLETED}, {"bad_for_seconds": None}])
 def test_a_canary_that_was_not_taken_back_is_no_figure(change: dict[str, object]) -> None:
     with pytest.raises(SystemExit, match="errors: the canary was not taken back: too many errors"):
-        bench.returned([replace(STORY, **change)], [10])  # pyright: ignore[reportArgumentType]
+        bench.returned([bench.TakenBack(replace(STORY, **change), [10])])  # pyright: ignore[reportArgumentType]

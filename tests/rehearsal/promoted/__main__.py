@@ -14,9 +14,10 @@ config = pulumi.Config("quikapp")
 declared = shop.Declared.read(config)
 release = declared.release
 
+replicas = Replicas(min=config.get_int("replicas") or 2, max=4)
+
 record = shop.change_record(declared)
 if not config.get_bool("bare"):
-    replicas = Replicas(min=config.get_int("replicas") or 2, max=4)
     shop.environment(declared, {shop.NAME: shop.service(shop.NAME, "/")}, replicas, after=record)
 shop.note(config, declared)
 if public := config.get("public"):
