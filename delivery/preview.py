@@ -6,9 +6,8 @@ from pathlib import Path
 
 from operations.drift import Cause, Difference, Drift
 from operations.environments import EnvironmentName
-from rollout.engine import Engine, Plan
+from rollout.engine import Plan
 from rollout.infrastructure import PulumiInfrastructure
-from rollout.stack_file import StackFile
 
 
 def look(stack: EnvironmentName, work_dir: Path, program: Path) -> Drift:
@@ -23,10 +22,9 @@ def look(stack: EnvironmentName, work_dir: Path, program: Path) -> Drift:
         RolloutError: there is no such stack or program, or the engine, the program or a provider refuses.
     """
     plan = Plan()
-    engine = Engine.of(stack, work_dir, program)
+    infrastructure = PulumiInfrastructure.of(stack, work_dir, program)
     # The weights of a rollout that is under way are its driver's, and no drift.
-    shared = PulumiInfrastructure(engine, StackFile.of(stack, work_dir)).text_in_force()
-    engine.look(plan, refresh=True, text=shared)
+    infrastructure.engine.look(plan, refresh=True, text=infrastructure.text_in_force())
     return Drift(stack=stack, differences=differences(plan))
 
 

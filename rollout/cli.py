@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -79,7 +79,7 @@ def start(
             said("--why", why or f"release of {wanted}"),
             view,
             speed,
-            command_line.span(interval),
+            timedelta(seconds=interval),
             change,
         )
     raise typer.Exit(ending.end(desk, ended, picture, as_json=as_json, wanted=Outcome.COMPLETED))

@@ -7,7 +7,6 @@ import json
 import math
 import sys
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
@@ -90,11 +89,6 @@ def whole(option: str) -> Callable[[str], int]:
         return value
 
     return read
-
-
-def span(seconds: float) -> timedelta:
-    """Return what `--interval` says."""
-    return timedelta(seconds=seconds)
 
 
 def program_of(program: Path | None) -> Path:

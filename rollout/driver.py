@@ -100,8 +100,7 @@ class Driver:
             action = next_action(self.state)
             self.narrator.begins(action)
             if isinstance(action, Finish):
-                self._commit()
-                if next_action(self.state) == action and self._leave():
+                if not self._overtaken(action) and self._leave():
                     return action.report
                 continue
             if self.state.attempts and not self._waited(_pause_before(self.state.attempts), action):
@@ -121,15 +120,13 @@ class Driver:
         match action:
             case PrepareSlot() | SetWeights() | ScaleDown():
                 self._look_away()
-                self._commit()
-                if next_action(self.state) != action:
+                if self._overtaken(action):
                     return None
                 return self._tried(
                     action.step, lambda: self.infrastructure.change(action, self.state.plan.replaces)
                 )
             case VerifyWeights():
-                self._commit()
-                if next_action(self.state) != action:
+                if self._overtaken(action):
                     return None
                 return self._tried(action.step, lambda: self._verify(action.weights))
             case CheckHealth():
@@ -240,6 +237,11 @@ class Driver:
         self._settle()
         if self._dirty:
             self._write(hold=True)
+
+    def _overtaken(self, action: Action) -> bool:
+        """Have everything in the journal; return whether a command that was heard of it has made another action the next one."""
+        self._commit()
+        return next_action(self.state) != action
 
     def _leave(self) -> bool:
         """Give up the lease; False where somebody has said something meanwhile, which is to be seen to first."""

@@ -226,20 +226,18 @@ class Engine:
         except auto.CommandError as error:
             raise RolloutError(gist(error)) from error
 
-    def preview(self, text: str, file_name: str, target: Sequence[str] | None = None) -> Plan:
+    def preview(self, text: str, target: Sequence[str] | None = None) -> Plan:
         """Return what an update would do if the stack file had this text.
 
         Args:
             text: of the stack file.
-            file_name: its name.
             target: URNs that the update is limited to; None does not limit it.
 
         Raises:
             UpdateFailed: the program, a provider or a guardrail refuses.
         """
         plan = Plan()
-        with _private(text, file_name) as file:
-            self._preview(plan, file, self._packs(target), target=target)
+        self._preview(plan, text, self._packs(target), target=target)
         return plan
 
     def look(
@@ -261,8 +259,7 @@ class Engine:
         Raises:
             UpdateFailed: the program, a provider or a guardrail refuses.
         """
-        with nullcontext() if text is None else _private(text, f"Pulumi.{self.stack.name}.yaml") as file:
-            self._preview(plan, file, self._packs() if guarded else (None, None), refresh=refresh)
+        self._preview(plan, text, self._packs() if guarded else (None, None), refresh=refresh)
 
     def up(self, message: str, target: Sequence[str] | None = None) -> None:
         """Update the stack.
@@ -321,24 +318,25 @@ class Engine:
     def _preview(
         self,
         plan: Plan,
-        file: str | None,
+        text: str | None,
         packs: tuple[list[str] | None, list[str] | None],
         *,
         refresh: bool = False,
         target: Sequence[str] | None = None,
     ) -> None:
         pack, levels = packs
-        self._run(
-            plan,
-            lambda: self.stack.preview(
-                refresh=refresh,
-                target=list(target) if target else None,
-                policy_packs=pack,
-                policy_pack_configs=levels,
-                config_file=file,
-                on_event=plan.on_event,
-            ),
-        )
+        with nullcontext() if text is None else _private(text, f"Pulumi.{self.stack.name}.yaml") as file:
+            self._run(
+                plan,
+                lambda: self.stack.preview(
+                    refresh=refresh,
+                    target=list(target) if target else None,
+                    policy_packs=pack,
+                    policy_pack_configs=levels,
+                    config_file=file,
+                    on_event=plan.on_event,
+                ),
+            )
 
     def _packs(self, target: Sequence[str] | None = None) -> tuple[list[str] | None, list[str] | None]:
         """Guardrails as the engine takes them: folders, and a file for each. None where the update is limited: that is the way

@@ -7,7 +7,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, cast
+from pathlib import Path
+from typing import Any, Final, Self, cast
 
 from operations.changes import Ledger, ledger_of
 from operations.preview.steps import type_of
@@ -44,6 +45,15 @@ class PulumiInfrastructure:
     engine: Engine
     file: StackFile
 
+    @classmethod
+    def of(cls, stack: str, work_dir: Path, program: Path) -> Self:
+        """Return the stack of the project in `work_dir`, whose program runs in this process.
+
+        Raises:
+            RolloutError: there is no such stack, project or program.
+        """
+        return cls(Engine.of(stack, work_dir, program), StackFile.of(stack, work_dir))
+
     def change(self, action: PrepareSlot | SetWeights | ScaleDown, stable: Version) -> None:
         """Update the stack so that the action's effect is in force, and nothing else changes. See `ports`."""
         while True:
@@ -52,7 +62,7 @@ class PulumiInfrastructure:
             changes = changes_after(self.file.changes(), action)
             text = self.file.with_release(release, changes)
             target = self._way_back(action, release.stable_slot)
-            plan = self.engine.preview(text, self.file.path.name, target)
+            plan = self.engine.preview(text, target)
             others = [step for step in plan.steps if not _belongs(step, action)]
             if others:
                 raise PlanRefused(_refusal(action, others))

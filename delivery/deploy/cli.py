@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -74,7 +75,7 @@ def run(
     try:
         if version:
             ending.refuse_nowhere(picture)
-            pace = Pace(speed, command_line.span(interval))
+            pace = Pace(speed, timedelta(seconds=interval))
             raise typer.Exit(deployment.release(ending.version_of(version), pace, picture))
         deployment.infrastructure()
     except (DeliveryError, RolloutError) as error:

@@ -136,7 +136,7 @@ class Deployment:
         release = self._in_force(ledger)
         if (release, ledger) != (file.release(), file.changes()):
             file.write(file.with_release(release, ledger))
-        idle = next((slot for slot in Slot if release.of(slot).weight == 0), None)
+        idle = release.weights.idle
         if idle is not None:  # else the rollout itself refuses, and says so
             prepared = PrepareSlot(step=0, slot=idle, version=version, change=self.change)
             # Before anything changes, and the change request is used: what is red does not begin.

@@ -15,7 +15,6 @@ from operations.preview.digest import Digest, digest
 from rollout.engine import Engine, Plan
 from rollout.errors import UpdateFailed
 from rollout.infrastructure import PulumiInfrastructure
-from rollout.stack_file import StackFile
 
 BROKEN_OFF: Final = "the events end before the preview does"
 
@@ -34,8 +33,8 @@ def take(stack: EnvironmentName, work_dir: Path, program: Path) -> Digest:
     Raises:
         RolloutError: there is no such stack, project or program.
     """
-    engine = Engine.of(stack, work_dir, program)
-    return preview(engine, stack, PulumiInfrastructure(engine, StackFile.of(stack, work_dir)).text_in_force())
+    infrastructure = PulumiInfrastructure.of(stack, work_dir, program)
+    return preview(infrastructure.engine, stack, infrastructure.text_in_force())
 
 
 def preview(engine: Engine, stack: EnvironmentName, text: str | None = None) -> Digest:

@@ -91,7 +91,7 @@ class Plan(Model):
         Raises:
             ValueError: no slot is idle, since both have weight.
         """
-        idle = next((slot for slot in Slot if release.of(slot).weight == 0), None)
+        idle = release.weights.idle
         if idle is None:
             shares = " and ".join(f"{slot} {release.of(slot).weight} %" for slot in Slot)
             raise ValueError(

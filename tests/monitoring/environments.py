@@ -30,7 +30,11 @@ def recorded(stack: str) -> Generator[Recording[Environment]]:
 @cache
 def _recorded(stack: str) -> Recording[Environment]:
     """A whole stack takes seconds, and nobody changes what was recorded: once is enough for all tests."""
-    facts = facts_of(stack)
+    return recording_of(facts_of(stack))
+
+
+def recording_of(facts: EnvironmentFacts) -> Recording[Environment]:
+    """Everything that an environment with these facts declares; outputs of it can be read no more."""
 
     def build() -> Environment:
         secrets = {name: pulumi.Output.secret("never shown") for name in facts.secrets}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlparse
 
 from operations.metrics import ERROR_RATE, EVERYTHING, KEY_METRICS, LATENCY_P99, POD_RESTARTS, request_rate
 from operations.slots import Slot
+from rehearsal.canary.loopback import Answers, served
 
 GOOD: Mapping[str, float] = {
     LATENCY_P99.name: 0.12,
@@ -66,28 +65,14 @@ def told_prometheus() -> Generator[Told]:
     """Serve on a free loopback port; both slots are well until a test says otherwise."""
     told = Told("")
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answers):
         def do_GET(self) -> None:
             if not told.reachable:
                 self.send_error(503)
                 return
             query = parse_qs(urlparse(self.path).query)["query"][0]
             answer = json.dumps({"status": "success", "data": {"result": told.answer(query)}}).encode()
-            self.send_response(200)
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+            self.reply(200, "application/json", answer)
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    told.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with served(Handler) as told.url:
         yield told
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

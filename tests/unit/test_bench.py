@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from operations.ladder import LADDER
-from rehearsal.canary.driver import Journal
-from rehearsal.canary.faults import Ending, Fault, Switch
+from rehearsal.canary.faults import Ending, Fault
 from rehearsal.canary.run import Story
 from rehearsal.errors import RehearsalError
 from rehearsal.session import Rehearsal
 from tests import bench
+from tests.unit.rehearsal.stories import story
 
 
 @pytest.fixture
@@ -72,32 +72,16 @@ def test_nothing_that_was_laid_is_no_error_of_its_own(temporary: Path) -> None:
     assert list(temporary.iterdir()) == []
 
 
-STORY = Story(
+STORY = story(
     fault=Fault.ERRORS,
     fault_at=60,
-    speed=1,
-    switch=Switch.LADDER,
-    slot="blue",
-    version="v2.5.0",
-    ending=Ending.ROLLED_BACK,
-    driver_says=Journal(
-        outcome="rolled-back",
-        version="v2.5.0",
-        going_back=True,
-        why="too many errors",
-        spent_seconds=0.3,
-        allowed_seconds=13,
-    ),
-    weights=[(0, 0), (30, 5), (140, 0)],
+    driver_says=replace(story().driver_says, why="too many errors"),
     bad_for_seconds=55,
     scrape_seconds=15,
     evaluation_seconds=15,
-    failed_requests=20,
     outage_seconds=0.25,
     failing=0.15,
     budget_seconds=250,
-    took_seconds=200,
-    picture=Path("errors.svg"),
 )
 
 

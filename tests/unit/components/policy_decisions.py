@@ -54,6 +54,17 @@ def may_assume(trust: str, claims: Mapping[str, str]) -> bool:
     )
 
 
+def granted(policy: str) -> dict[tuple[str, str], set[str]]:
+    """Resource and condition, as JSON → actions that a role with this policy may do there. It denies nothing."""
+    grants: dict[tuple[str, str], set[str]] = {}
+    for statement in json.loads(policy)["Statement"]:
+        assert statement["Effect"] == "Allow"
+        for resource in statement["Resource"]:
+            condition = json.dumps(statement.get("Condition", {}))
+            grants.setdefault((resource, condition), set()).update(statement["Action"])
+    return grants
+
+
 def _effects(document: str, request: Request, effect: str) -> bool:
     return any(
         statement["Effect"] == effect and _matches(statement, request)

@@ -7,13 +7,12 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-import pulumi
 import pytest
 
 import settings
-from components.environment import Environment, EnvironmentArgs
-from tests.monitoring.environments import config_map, recorded
-from tests.unit.components.recording import Recording, record
+from components.environment import Environment
+from tests.monitoring.environments import config_map, recorded, recording_of
+from tests.unit.components.recording import Recording
 from tests.unit.stack_configuration import SECRETS, configuration, document
 
 HOME: Final = "eu-west-1"
@@ -81,15 +80,7 @@ def with_its_writer_away(stack: str) -> Wired:
     """A stack as after a failover: its file says that the writer is in the recovery region."""
     stated = document(stack)
     values = {**stated, "quikapp:recovery": {**stated["quikapp:recovery"], "writer": "recovery"}}
-    facts = settings.parse(stack, configuration(values), SECRETS)
-
-    def build() -> Environment:
-        secrets = {name: pulumi.Output.secret("never shown") for name in facts.secrets}
-        return Environment(facts.name, EnvironmentArgs(facts=facts, secrets=secrets))
-
-    made = record(build)
-    made.close()
-    return made
+    return recording_of(settings.parse(stack, configuration(values), SECRETS))
 
 
 # --- files: daily, 90 days, S3 + Glacier ---------------------------------------------------------------------------

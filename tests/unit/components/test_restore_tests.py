@@ -12,6 +12,7 @@ import pytest
 from components.restore_tests import DAYS, RestoreTests, RestoreTestsArgs, schedule
 from operations.backup import Data
 from tests.unit.components.conftest import Record
+from tests.unit.components.policy_decisions import granted
 from tests.unit.components.recording import Recording
 
 TAGS = {"environment": "test", "owner": "operations"}
@@ -52,19 +53,13 @@ def metadata(made: Recording[RestoreTests], data: Data) -> dict[str, Any]:
     return made.one(SELECTION, f"tests-{data}").inputs["restoreMetadataOverrides"]
 
 
+def policy(made: Recording[RestoreTests]) -> str:
+    """What the one role may do."""
+    return made.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]
+
+
 def allowed(made: Recording[RestoreTests]) -> list[dict[str, Any]]:
-    return json.loads(made.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"])["Statement"]
-
-
-def granted(made: Recording[RestoreTests]) -> dict[tuple[str, str], set[str]]:
-    """Resource and condition, as JSON → actions that the role may do there."""
-    grants: dict[tuple[str, str], set[str]] = {}
-    for statement in allowed(made):
-        assert statement["Effect"] == "Allow"
-        for resource in statement["Resource"]:
-            condition = json.dumps(statement.get("Condition", {}))
-            grants.setdefault((resource, condition), set()).update(statement["Action"])
-    return grants
+    return json.loads(policy(made))["Statement"]
 
 
 @pytest.mark.parametrize(("data", "kind"), [(Data.DATABASE, "Aurora"), (Data.FILES, "S3")])
@@ -209,7 +204,7 @@ def test_what_the_role_may_do_and_to_what(record: Record) -> None:
         "kms:ReEncryptTo",
     }
     restore = {"rds:AddTagsToResource", "rds:RestoreDBClusterFromSnapshot"}
-    assert granted(restore_tests(record)) == {
+    assert granted(policy(restore_tests(record))) == {
         ("*", anyhow): {
             "ec2:DescribeAccountAttributes",
             "ec2:DescribeAvailabilityZones",

@@ -13,6 +13,7 @@ from operations.limits import LOCK_GRACE_MINIMUM
 from operations.recovery import Site
 from operations.retention import LockMode, VaultPlan, vault_plan
 from tests.unit.components.conftest import Record
+from tests.unit.components.policy_decisions import granted
 from tests.unit.components.recording import Recording, Resource
 
 TAGS = {"environment": "test", "owner": "operations"}
@@ -66,19 +67,13 @@ def rule(made: Recording[Vaults], name: str) -> dict[str, Any]:
     return only
 
 
+def policy(made: Recording[Vaults]) -> str:
+    """What the one role may do."""
+    return made.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]
+
+
 def allowed(made: Recording[Vaults]) -> list[dict[str, Any]]:
-    return json.loads(made.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"])["Statement"]
-
-
-def granted(made: Recording[Vaults]) -> dict[tuple[str, str], set[str]]:
-    """Resource and condition, as JSON → actions that the role may do there."""
-    grants: dict[tuple[str, str], set[str]] = {}
-    for statement in allowed(made):
-        assert statement["Effect"] == "Allow"
-        for resource in statement["Resource"]:
-            condition = json.dumps(statement.get("Condition", {}))
-            grants.setdefault((resource, condition), set()).update(statement["Action"])
-    return grants
+    return json.loads(policy(made))["Statement"]
 
 
 def sites(made: Recording[Vaults], token: str) -> dict[str, Resource]:
@@ -293,7 +288,7 @@ def test_what_the_role_may_do_and_to_what(record: Record) -> None:
         }
     )
     snapshot = {"rds:AddTagsToResource", "rds:CopyDBClusterSnapshot", "rds:CreateDBClusterSnapshot"}
-    assert granted(made) == {
+    assert granted(policy(made)) == {
         ("*", anyhow): {
             "cloudwatch:GetMetricData",
             "events:ListRules",

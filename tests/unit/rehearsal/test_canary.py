@@ -49,6 +49,7 @@ from rehearsal.canary.weights import Destination, StateFile, destinations, share
 from rehearsal.canary.world import Move, shares_in_force
 from rehearsal.errors import RehearsalError
 from rehearsal.project import Project
+from tests.unit.rehearsal.stories import story
 
 NEW, OLD = "shop-green", "shop-blue"
 
@@ -484,58 +485,27 @@ def _project(folder: Path, **releases: object) -> Project:
     return Project(folder)
 
 
-def _story(**changes: Any) -> Story:
-    story = Story(
-        fault=Fault.NO_TRAFFIC,
-        fault_at=0.0,
-        speed=60,
-        switch=Switch.LADDER,
-        slot="green",
-        version="v2.5.0",
-        ending=Ending.ROLLED_BACK,
-        driver_says=Journal(
-            outcome="rolled-back",
-            version="v2.5.0",
-            going_back=True,
-            why="nothing to judge [5 %]",
-            spent_seconds=0.1,
-            allowed_seconds=13,
-        ),
-        weights=[(0, 0), (10.2, 5), (30.7, 0)],
-        bad_for_seconds=2.5,
-        scrape_seconds=0.5,
-        evaluation_seconds=2,
-        failed_requests=7,
-        outage_seconds=0.5,
-        failing=0.15,
-        budget_seconds=259.2,
-        took_seconds=61,
-        picture=Path("no-traffic.svg"),
-    )
-    return replace(story, **changes)
-
-
 class TestTheStory:
     def test_is_as_expected_only_where_weights_and_driver_agree_on_what_had_to_happen(self) -> None:
-        assert _story().as_expected
-        assert not _story(ending=Ending.COMPLETED).as_expected
-        assert not _story(driver_says=replace(_story().driver_says, outcome="completed")).as_expected
+        assert story().as_expected
+        assert not story(ending=Ending.COMPLETED).as_expected
+        assert not story(driver_says=replace(story().driver_says, outcome="completed")).as_expected
 
     @pytest.mark.parametrize("fault", [fault for fault in Fault if EXPECTED[fault] is Ending.ROLLED_BACK])
     def test_is_not_as_expected_where_the_new_slot_was_given_more_before_it_was_taken_back(
         self, fault: Fault
     ) -> None:
-        assert _story(fault=fault).as_expected
-        assert not _story(fault=fault, weights=[(0, 0), (9, 5), (30, 25), (60, 0)]).as_expected
-        assert not _story(fault=fault, weights=[(0, 0), (9, 25), (30, 0)]).as_expected
+        assert story(fault=fault).as_expected
+        assert not story(fault=fault, weights=[(0, 0), (9, 5), (30, 25), (60, 0)]).as_expected
+        assert not story(fault=fault, weights=[(0, 0), (9, 25), (30, 0)]).as_expected
 
     @pytest.mark.parametrize("fault", [Fault.NONE, Fault.KILL_DRIVER])
     def test_is_not_as_expected_where_a_phase_was_skipped_or_repeated(self, fault: Fault) -> None:
         def climbed(*weights: int) -> Story:
-            return _story(
+            return story(
                 fault=fault,
                 ending=Ending.COMPLETED,
-                driver_says=replace(_story().driver_says, outcome="completed"),
+                driver_says=replace(story().driver_says, outcome="completed"),
                 weights=list(enumerate(weights)),
             )
 
@@ -546,7 +516,7 @@ class TestTheStory:
         assert replace(climbed(0, 100), switch=Switch.AT_ONCE).as_expected
 
     def test_is_not_as_expected_where_the_fault_never_came(self) -> None:
-        never = _story(fault=Fault.ERRORS, fault_at=None)
+        never = story(fault=Fault.ERRORS, fault_at=None)
         assert not never.as_expected
         assert "15 % of its requests fail, which never began" in _told(never)
 
@@ -555,7 +525,7 @@ class TestTheStory:
         assert shares_in_force(moves) == [(0, 0), (4, 5)]
 
     def test_is_told_in_a_short_table(self) -> None:
-        told = _told(_story())
+        told = _told(story())
         assert "v2.5.0 to green: rolled back, as expected" in told
         assert "nothing to judge [5 %]" in told
         assert "0 % (0 s) → 5 % (10 s) → 0 % (31 s)" in told
@@ -564,7 +534,7 @@ class TestTheStory:
         assert "no request reaches it, from 0 s on" in told
 
     def test_says_what_was_expected_where_it_went_another_way(self) -> None:
-        told = _told(_story(weights=[(0, 0), (9, 5), (30, 25), (60, 0)]))
+        told = _told(story(weights=[(0, 0), (9, 5), (30, 25), (60, 0)]))
         assert "rolled back, expected: rolled back by 0 → 5 → 0 %" in told
 
 

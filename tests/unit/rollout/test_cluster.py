@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
 from operations.slots import Slot
+from rehearsal.canary.loopback import Answers, served
 from rollout.cluster import NAME_LABEL, Cluster, Replicas
 from rollout.errors import UpdateFailed
 
@@ -77,34 +76,18 @@ class Api:
 
 @pytest.fixture
 def api() -> Iterator[Api]:
-    served = Api()
+    known = Api()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Answers):
         def do_GET(self) -> None:
             items = {
-                "/apis/apps/v1/namespaces/quikapp-green/deployments": served.deployments,
-                "/apis/autoscaling/v2/namespaces/quikapp-green/horizontalpodautoscalers": served.autoscalers,
+                "/apis/apps/v1/namespaces/quikapp-green/deployments": known.deployments,
+                "/apis/autoscaling/v2/namespaces/quikapp-green/horizontalpodautoscalers": known.autoscalers,
             }[self.path]
-            answer = json.dumps({"items": items}).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "application/json")
-            self.send_header("Content-Length", str(len(answer)))
-            self.end_headers()
-            self.wfile.write(answer)
+            self.reply(200, "application/json", json.dumps({"items": items}).encode())
 
-        def log_message(self, format: str, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    served.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield served
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with served(Handler) as known.url:
+        yield known
 
 
 def test_a_slot_all_of_whose_replicas_are_available_is_healthy(api: Api) -> None:

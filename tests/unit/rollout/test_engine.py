@@ -35,6 +35,7 @@ class Stack:
 
     def preview(self, **options: Any) -> None:
         file = options["config_file"]
+        assert file is None or Path(file).name == "Pulumi.live.yaml"
         text = None if file is None else Path(file).read_text()
         self.previews.append({**options, "config_file": text})
 
@@ -56,8 +57,8 @@ def test_what_was_replaced_and_is_still_to_be_deleted_is_no_part_of_the_stack() 
 
 def test_a_preview_of_another_text_is_under_the_guardrails_unless_it_is_the_way_back() -> None:
     stack, packs = Stack(), (Path("pack"), Path("levels.json"))
-    over(stack, packs).preview("config: {}", "Pulumi.live.yaml")
-    over(stack, packs).preview("config: {}", "Pulumi.live.yaml", [urn("api")])
+    over(stack, packs).preview("config: {}")
+    over(stack, packs).preview("config: {}", [urn("api")])
     whole, back = stack.previews
     assert (whole["policy_packs"], whole["policy_pack_configs"]) == (["pack"], ["levels.json"])
     assert (whole["target"], whole["config_file"], whole["refresh"]) == (None, "config: {}", False)

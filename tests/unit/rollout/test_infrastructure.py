@@ -62,8 +62,7 @@ class Told:
         self.refreshed: list[str] = []
         self.exports = 0
 
-    def preview(self, text: str, file_name: str, target: Sequence[str] | None = None) -> Plan:
-        assert file_name == "Pulumi.live.yaml"
+    def preview(self, text: str, target: Sequence[str] | None = None) -> Plan:
         self.previewed.append((text, target))
         plan = Plan(outputs=self.outputs)
         plan.__class__ = type("Fixed", (Plan,), {"steps": self.steps})
@@ -128,10 +127,10 @@ def test_what_somebody_writes_into_the_file_during_the_preview_is_kept_and_previ
     file: StackFile,
 ) -> None:
     class Slow(Told):
-        def preview(self, text: str, file_name: str, target: Sequence[str] | None = None) -> Plan:
+        def preview(self, text: str, target: Sequence[str] | None = None) -> Plan:
             if not self.previewed:
                 file.path.write_text(file.text() + "  quikapp:added: later\n")
-            return super().preview(text, file_name, target)
+            return super().preview(text, target)
 
     engine = Slow(MOVED)
     over(engine, file).change(TO_FIVE, "v2.3.0")
