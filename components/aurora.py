@@ -10,10 +10,11 @@ from typing import Final, Literal
 import pulumi
 import pulumi_aws as aws
 
-from components.policies import Arn, log_key_policy, trust_policy
+from components import encrypted_log
+from components.encrypted_log import EncryptedLog, EncryptedLogArgs
+from components.policies import Arn, trust_policy
 from operations.limits import (
     DATABASE_CLUSTER_NAME_LENGTH,
-    KEY_DELETION_WINDOW,
     ROLE_NAME_LENGTH,
 )
 from operations.metrics import LATENCY_P99
@@ -200,7 +201,7 @@ class Aurora:
         self.identifier = join(args.prefix, args.label, limit=DATABASE_CLUSTER_NAME_LENGTH.value)
         self.region = args.region
 
-        self.key, self.key_policy, log_group = self._key_and_log()
+        log_group, self.key, self.key_policy = self._log()
         self.cluster = self._cluster([log_group, *after])
         role, granted = self._monitoring_role()
         self.instances = [
@@ -225,37 +226,23 @@ class Aurora:
     def _tags(self, *label: str) -> dict[str, str]:
         return {**self._args.tags, "Name": "-".join([self._args.prefix, self._args.label, *label])}
 
-    def _key_and_log(self) -> tuple[aws.kms.Key, aws.kms.KeyPolicy, aws.cloudwatch.LogGroup]:
-        """The key of everything the database writes, and the log group of PostgreSQL: the log holds statements."""
+    def _log(self) -> EncryptedLog:
+        """The log group of PostgreSQL, whose log holds statements, and the key of everything the database writes."""
         args = self._args
-        log_group_name = f"/aws/rds/cluster/{self.identifier}/postgresql"
-        key = aws.kms.Key(
-            f"{self._name}-key",
-            description=f"Data, backups, administrator's password and log of {self.identifier}",
-            enable_key_rotation=True,
-            deletion_window_in_days=KEY_DELETION_WINDOW.value,
-            region=args.region,
-            tags=self._tags(),
-            opts=pulumi.ResourceOptions(parent=self._parent, protect=args.deletion_protection),
-        )
-        key_policy = aws.kms.KeyPolicy(
-            f"{self._name}-key",
-            key_id=key.key_id,
-            policy=key.arn.apply(lambda arn: log_key_policy(arn, [log_group_name, *args.further_log_groups])),
-            region=args.region,
-            opts=self._child,
-        )
-        # RDS writes to this group whether it exists or not; made first, it is encrypted and does not keep for ever.
-        log_group = aws.cloudwatch.LogGroup(
+        return encrypted_log.declare(
             f"{self._name}-log",
-            name=log_group_name,
-            kms_key_id=key.arn,
-            retention_in_days=args.log_retention_days,
-            region=args.region,
-            tags=self._tags(),
-            opts=pulumi.ResourceOptions(parent=self._parent, depends_on=[key_policy]),
+            f"{self._name}-key",
+            EncryptedLogArgs(
+                group_name=f"/aws/rds/cluster/{self.identifier}/postgresql",
+                retention_days=args.log_retention_days,
+                key_description=f"Data, backups, administrator's password and log of {self.identifier}",
+                further_groups=args.further_log_groups,
+                protect_key=args.deletion_protection,
+                region=args.region,
+                tags=self._tags(),
+            ),
+            parent=self._parent,
         )
-        return key, key_policy, log_group
 
     def _security_group(self) -> aws.ec2.SecurityGroup:
         """In from where connections come at the database's port, and nothing out."""

@@ -12,7 +12,9 @@ import pulumi
 import pulumi_aws as aws
 import pulumi_kubernetes as kubernetes
 
-from components.policies import Arn, Statement, log_key_policy, policy_document, trust_policy
+from components import encrypted_log
+from components.encrypted_log import EncryptedLogArgs
+from components.policies import Arn, Statement, policy_document, trust_policy
 from operations.versions import METRICS_SERVER_ADDON
 
 CLUSTER_POLICIES: Final = (
@@ -130,31 +132,19 @@ class Cluster(pulumi.ComponentResource):
                 for policy in policies
             ]
 
-        log_group_name = f"/aws/eks/{args.cluster_name}/cluster"
-        key = aws.kms.Key(
-            f"{name}-key",
-            description=f"Secrets and control plane logs of {args.cluster_name}",
-            enable_key_rotation=True,
-            region=args.region,
-            tags=tags("cluster"),
-            opts=pulumi.ResourceOptions(parent=self, protect=args.deletion_protection),
-        )
-        key_policy = aws.kms.KeyPolicy(
-            f"{name}-key",
-            key_id=key.key_id,
-            policy=key.arn.apply(lambda arn: log_key_policy(arn, [log_group_name])),
-            region=args.region,
-            opts=child,
-        )
-        # EKS writes to this group whether it exists or not; made first, it is encrypted and does not keep for ever.
-        log_group = aws.cloudwatch.LogGroup(
+        log_group, key, _ = encrypted_log.declare(
             f"{name}-control-plane",
-            name=log_group_name,
-            kms_key_id=key.arn,
-            retention_in_days=args.log_retention_days,
-            region=args.region,
-            tags=tags("control-plane"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[key_policy]),
+            f"{name}-key",
+            EncryptedLogArgs(
+                group_name=f"/aws/eks/{args.cluster_name}/cluster",
+                retention_days=args.log_retention_days,
+                key_description=f"Secrets and control plane logs of {args.cluster_name}",
+                protect_key=args.deletion_protection,
+                region=args.region,
+                tags=tags("control-plane"),
+                key_tags=tags("cluster"),
+            ),
+            parent=self,
         )
 
         cluster_role = aws.iam.Role(

@@ -11,7 +11,9 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from components.policies import Arn, Statement, log_key_policy, policy_document, trust_policy
+from components import encrypted_log
+from components.encrypted_log import EncryptedLogArgs
+from components.policies import Arn, Statement, policy_document, trust_policy
 
 ANYWHERE: Final = "0.0.0.0/0"
 
@@ -278,30 +280,17 @@ class Network(pulumi.ComponentResource):
     def _log_flows(self, name: str, args: NetworkArgs, vpc: aws.ec2.Vpc, tags: Mapping[str, str]) -> None:
         """Every accepted and rejected flow, encrypted, delivered by a role that can write to this log group only."""
         child = pulumi.ResourceOptions(parent=self)
-        log_group_name = f"/aws/vpc/{name}/flow-logs"
-        key = aws.kms.Key(
+        log_group, *_ = encrypted_log.declare(
             f"{name}-flow-logs",
-            description=f"Flow logs of {name}",
-            enable_key_rotation=True,
-            region=args.region,
-            tags=tags,
-            opts=child,
-        )
-        key_policy = aws.kms.KeyPolicy(
             f"{name}-flow-logs",
-            key_id=key.key_id,
-            policy=key.arn.apply(lambda arn: log_key_policy(arn, [log_group_name])),
-            region=args.region,
-            opts=child,
-        )
-        log_group = aws.cloudwatch.LogGroup(
-            f"{name}-flow-logs",
-            name=log_group_name,
-            kms_key_id=key.arn,
-            retention_in_days=args.log_retention_days,
-            region=args.region,
-            tags=tags,
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[key_policy]),
+            EncryptedLogArgs(
+                group_name=f"/aws/vpc/{name}/flow-logs",
+                retention_days=args.log_retention_days,
+                key_description=f"Flow logs of {name}",
+                region=args.region,
+                tags=tags,
+            ),
+            parent=self,
         )
         role = aws.iam.Role(
             f"{name}-flow-logs",

@@ -11,18 +11,18 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
+from components import encrypted_log
+from components.encrypted_log import EncryptedLogArgs
 from components.functions import FunctionArgs, declare, writes_log
 from components.policies import (
     Arn,
     Statement,
-    log_key_policy,
     policy_document,
     trust_policy,
 )
 from operations.backup import Data
 from operations.limits import (
     FUNCTION_NAME_LENGTH,
-    KEY_DELETION_WINDOW,
     ROLE_NAME_LENGTH,
     SCHEDULE_NAME_LENGTH,
 )
@@ -135,34 +135,19 @@ class RecoveryReport(pulumi.ComponentResource):
         return {**self._args.tags, "Name": self._function_name}
 
     def _log(self) -> aws.cloudwatch.LogGroup:
-        """Made before the function, so that it is encrypted and does not keep for ever."""
         args = self._args
-        group = f"/aws/lambda/{self._function_name}"
-        key = aws.kms.Key(
-            f"{self._name}-key",
-            description=f"Log of {self._function_name}",
-            enable_key_rotation=True,
-            deletion_window_in_days=KEY_DELETION_WINDOW.value,
-            region=args.region,
-            tags=self._tags(),
-            opts=self._child,
-        )
-        key_policy = aws.kms.KeyPolicy(
-            f"{self._name}-key",
-            key_id=key.key_id,
-            policy=key.arn.apply(lambda arn: log_key_policy(arn, [group])),
-            region=args.region,
-            opts=self._child,
-        )
-        return aws.cloudwatch.LogGroup(
+        return encrypted_log.declare(
             f"{self._name}-log",
-            name=group,
-            kms_key_id=key.arn,
-            retention_in_days=args.log_retention_days,
-            region=args.region,
-            tags=self._tags(),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=[key_policy]),
-        )
+            f"{self._name}-key",
+            EncryptedLogArgs(
+                group_name=f"/aws/lambda/{self._function_name}",
+                retention_days=args.log_retention_days,
+                key_description=f"Log of {self._function_name}",
+                region=args.region,
+                tags=self._tags(),
+            ),
+            parent=self,
+        ).group
 
     def _function(self, log_group: aws.cloudwatch.LogGroup) -> aws.lambda_.Function:
         args = self._args
