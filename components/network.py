@@ -305,14 +305,10 @@ class Network(pulumi.ComponentResource):
             policy=log_group.arn.apply(
                 lambda arn: policy_document(
                     Statement(
-                        actions=[
-                            "logs:CreateLogStream",
-                            "logs:DescribeLogGroups",
-                            "logs:DescribeLogStreams",
-                            "logs:PutLogEvents",
-                        ],
+                        actions=["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"],
                         resources=[arn, f"{arn}:*"],
-                    )
+                    ),
+                    Statement(actions=["logs:DescribeLogGroups"], resources=["*"]),  # knows no resource
                 )
             ),
             opts=child,

@@ -16,7 +16,7 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from components.policies import Arn, Statement, policy_document
+from components.policies import KEY_OF_AWS_BACKUP, Arn, Statement, policy_document
 from operations.environments import EnvironmentName
 from operations.naming import APPLICATION
 from operations.permissions import READS, STACK_TAG, WRITES, Condition, Right
@@ -394,6 +394,11 @@ def _bounds(scope: Scope) -> list[Statement]:
             ],
             resources=scope.arns("kms:*:{account}:key/*"),
             conditions=own_tag,
+        ),
+        Statement(
+            actions=["kms:DescribeKey"],
+            resources=scope.arns("kms:*:{account}:key/*"),
+            conditions=KEY_OF_AWS_BACKUP,
         ),
         Statement(
             actions=[

@@ -9,10 +9,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 Conditions = Mapping[str, Mapping[str, str | Sequence[str]]]
 """Condition operator → condition key → value or values."""
+
+KEY_OF_AWS_BACKUP: Final[Conditions] = {
+    "ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/aws/backup"}
+}
+"""That a key is AWS Backup's own, which carries no tag: its alias alone tells.
+
+Whoever begins a copy into another region may look at it.
+Source: https://docs.aws.amazon.com/aws-backup/latest/devguide/encryption.html ("grants, and deny statements")
+"""
 
 
 @dataclass(frozen=True, kw_only=True)

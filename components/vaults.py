@@ -20,7 +20,7 @@ from typing import Final
 import pulumi
 import pulumi_aws as aws
 
-from components.policies import Arn, Statement, policy_document, trust_policy
+from components.policies import KEY_OF_AWS_BACKUP, Arn, Statement, policy_document, trust_policy
 from operations.backup import Data
 from operations.limits import (
     BACKUP_NAME_LENGTH,
@@ -415,12 +415,10 @@ def permissions(
             conditions={"StringLike": {"kms:ViaService": "s3.*.amazonaws.com"}},
         ),
         Statement(actions=["kms:DescribeKey"], resources=[*cluster_keys, *vault_keys]),
-        # Whoever begins a copy into another region may look at AWS Backup's own key; which one it is, its alias alone tells.
-        # Source: https://docs.aws.amazon.com/aws-backup/latest/devguide/encryption.html ("grants, and deny statements")
         Statement(
             actions=["kms:DescribeKey"],
             resources=[f"{arn}:kms:*:{key.account}:key/*"],
-            conditions={"ForAnyValue:StringEquals": {"kms:ResourceAliases": "alias/aws/backup"}},
+            conditions=KEY_OF_AWS_BACKUP,
         ),
         Statement(actions=["kms:Decrypt", "kms:GenerateDataKey"], resources=vault_keys),
         Statement(

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any, Final, Protocol, TypedDict
 
+AUTHENTICATION: Final = "MasterUserAuthenticationType"
 SIGN_IN: Final = "iam-db-auth"
 
 FIRST_LOOK_SECONDS: Final = 30
@@ -38,6 +39,9 @@ class Event(TypedDict):
 class Rds(Protocol):
     """What is used of boto3's client of RDS."""
 
+    meta: Any
+    """The model of the API that this boto3 has."""
+
     def describe_db_clusters(self, **parameters: Any) -> Mapping[str, Any]: ...
 
     def modify_db_cluster(self, **parameters: Any) -> object: ...
@@ -55,7 +59,12 @@ def sign_in_with_iam(rds: Rds, cluster: str, pause: Callable[[float], None]) -> 
 
     RDS lets go of a password that it manages only for another one, so there is one for the minutes between the two changes. It is
     made here, sent to RDS and forgotten.
+
+    Raises:
+        RuntimeError: the runtime's boto3 is too old to ask for the second change, so the first is not made either.
     """
+    if AUTHENTICATION not in rds.meta.service_model.operation_model("ModifyDBCluster").input_shape.members:
+        raise RuntimeError(f"boto3 of this runtime does not know {AUTHENTICATION}: nothing is changed")
 
     def settle() -> Mapping[str, Any]:
         while True:
@@ -71,4 +80,4 @@ def sign_in_with_iam(rds: Rds, cluster: str, pause: Callable[[float], None]) -> 
 
     if settle().get("MasterUserSecret"):
         modify(ManageMasterUserPassword=False, MasterUserPassword=secrets.token_urlsafe(THROWAWAY_BYTES))
-    modify(MasterUserAuthenticationType=SIGN_IN)
+    modify(**{AUTHENTICATION: SIGN_IN})

@@ -23,6 +23,9 @@ from typing import Any, Final, Protocol, TypedDict
 
 NAMESPACE: Final = "QuikApp/Recovery"
 
+READY: Final = ("AVAILABLE", "COMPLETED")
+"""States of a recovery point from which it can be restored: AWS has used both words for it."""
+
 CONNECT_SECONDS: Final = 5
 READ_SECONDS: Final = 20
 ATTEMPTS: Final = 2
@@ -147,7 +150,7 @@ def backup_age(data: str, vaults: Sequence[Vault], clients: Clients, now: dateti
 
 def _newest_recovery_points(vault: Vault, clients: Clients) -> list[datetime | None]:
     """When the newest of each source was made; None for a source that has none."""
-    complete = [point for point in _recovery_points(vault, clients) if point["Status"] == "COMPLETED"]
+    complete = [point for point in _recovery_points(vault, clients) if point["Status"] in READY]
     return [
         max((point["CreationDate"] for point in complete if point.get("ResourceArn") == source), default=None)
         for source in vault["sources"]

@@ -240,8 +240,10 @@ class RecoveryReport(pulumi.ComponentResource):
 def permissions(log_group: str, *, vaults: Sequence[str], copies: Sequence[str]) -> str:
     """What the function may do, given ARNs.
 
-    `backup:ListRestoreJobs` and `cloudwatch:PutMetricData` know no resource; the latter is bounded by its namespace.
-    Source: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbackup.html
+    `backup:ListRestoreJobs`, `datasync:ListTaskExecutions` and `cloudwatch:PutMetricData` know no resource; the last is
+    bounded by its namespace.
+    Sources: https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbackup.html,
+    https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsdatasync.html
     """
     statements = [
         writes_log(log_group),
@@ -255,7 +257,7 @@ def permissions(log_group: str, *, vaults: Sequence[str], copies: Sequence[str])
     ]
     if copies:
         statements += [
-            Statement(actions=["datasync:ListTaskExecutions"], resources=copies),
+            Statement(actions=["datasync:ListTaskExecutions"], resources=["*"]),
             Statement(
                 actions=["datasync:DescribeTaskExecution"],
                 resources=[f"{task}/execution/*" for task in copies],

@@ -107,7 +107,7 @@ def _is_account(statement: Mapping[str, Any]) -> bool:
 def _holds(operator: str, value: str | None, wanted: str | list[str]) -> bool:
     listed = [wanted] if isinstance(wanted, str) else wanted
     match operator:
-        case "Bool" | "StringEquals":
+        case "Bool" | "StringEquals" | "ForAnyValue:StringEquals":  # of a key with one value
             return value in listed
         case "StringNotEquals" | "ArnNotEquals":  # true of a key that the request does not have
             return value not in listed

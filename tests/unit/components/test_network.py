@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from components.network import ZONE_LETTERS, Network, NetworkArgs, plan_subnets
 from tests.unit.components.conftest import Record
+from tests.unit.components.policy_decisions import granted
 from tests.unit.components.recording import Recording
 
 TAGS = {"owner": "platform", "cost-center": "4711"}
@@ -280,14 +281,19 @@ def test_the_key_serves_the_flow_logs_before_they_are_made(record: Record) -> No
 def test_the_delivery_role_serves_this_account_and_writes_this_log_group_only(record: Record) -> None:
     recording = declare(record)
     (trust,) = json.loads(recording.one("aws:iam/role:Role").inputs["assumeRolePolicy"])["Statement"]
-    (grant,) = json.loads(recording.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"])["Statement"]
+    policy = recording.one("aws:iam/rolePolicy:RolePolicy").inputs["policy"]
     arn = recording.one("aws:cloudwatch/logGroup:LogGroup").outputs["arn"]
     assert trust["Principal"] == {"Service": ["vpc-flow-logs.amazonaws.com"]}
     assert trust["Condition"] == {
         "StringEquals": {"aws:SourceAccount": "123456789012"},
         "ArnLike": {"aws:SourceArn": "arn:aws:ec2:eu-west-1:123456789012:vpc-flow-log/*"},
     }
-    assert grant["Resource"] == [arn, f"{arn}:*"]
+    written = {"logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"}
+    assert granted(policy) == {
+        (arn, "{}"): written,
+        (f"{arn}:*", "{}"): written,
+        ("*", "{}"): {"logs:DescribeLogGroups"},  # IAM knows no resource for it
+    }
 
 
 @pytest.mark.parametrize(("zones", "nat_gateways"), [(["a", "b"], 0), (["a", "b"], 1), (["a", "b", "c"], 3)])

@@ -15,7 +15,11 @@ CLUSTER = "quikapp-test-database"
 class PlayedRds:
     """RDS, as far as the function sees it: a change shows after a while, and takes its time."""
 
-    def __init__(self, *, managed: bool) -> None:
+    def __init__(self, *, managed: bool, knows: str = "MasterUserAuthenticationType") -> None:
+        shape = SimpleNamespace(input_shape=SimpleNamespace(members={"ManageMasterUserPassword", knows}))
+        self.meta = SimpleNamespace(
+            service_model=SimpleNamespace(operation_model={"ModifyDBCluster": shape}.__getitem__)
+        )
         self.managed = managed
         self.sign_in = "password"
         self.calls: list[Mapping[str, Any]] = []
@@ -73,6 +77,14 @@ def test_a_call_that_ended_half_way_is_repeated_without_a_second_password() -> N
     rds = PlayedRds(managed=False)
     sign_in_with_iam(rds, CLUSTER, rds.pass_time)
     assert [sorted(call) for call in rds.calls] == [["MasterUserAuthenticationType"]]
+
+
+def test_a_boto3_that_cannot_go_the_whole_way_does_not_begin_it() -> None:
+    rds = PlayedRds(managed=True, knows="MasterUsername")
+    with pytest.raises(RuntimeError, match="does not know MasterUserAuthenticationType: nothing is changed"):
+        sign_in_with_iam(rds, CLUSTER, rds.pass_time)
+    assert rds.managed
+    assert not rds.calls
 
 
 def test_the_password_in_between_is_another_one_each_time_and_of_characters_that_rds_takes() -> None:

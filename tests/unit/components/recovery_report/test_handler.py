@@ -273,6 +273,15 @@ def test_a_restored_recovery_point_that_nobody_expects_is_no_success(account: Ac
     assert account.figures()["RestoreAge", "database"] == 2 * 86400
 
 
+@pytest.mark.parametrize("status", ["AVAILABLE", "COMPLETED"])
+def test_a_recovery_point_counts_by_whichever_word_aws_says_that_it_is_ready(
+    account: Account, status: str
+) -> None:
+    account.point(BUCKET, HOME, ago(hours=1), status)
+    report(EVENT, account.client, NOW)
+    assert account.figures()["BackupAge", "files"] == 3600
+
+
 def test_a_recovery_point_that_is_not_complete_does_not_count(account: Account) -> None:
     for status in ("PARTIAL", "CREATING", "EXPIRED"):
         account.point(BUCKET, HOME, NOW, status)

@@ -120,7 +120,7 @@ def test_it_may_read_what_it_reports_on_and_publish_its_own_figures(record: Reco
         ("backup:ListRestoreJobs", "*"): None,
         ("backup:ListRecoveryPointsByBackupVault", VAULT): None,
         ("backup:ListRecoveryPointsByBackupVault", COPIED_VAULT): None,
-        ("datasync:ListTaskExecutions", TASK): None,
+        ("datasync:ListTaskExecutions", "*"): None,
         ("datasync:DescribeTaskExecution", f"{TASK}/execution/*"): None,
     }
 
