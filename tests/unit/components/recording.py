@@ -465,6 +465,11 @@ def _outputs(token: str, name: str, inputs: Properties) -> tuple[str, dict[str, 
                 "arn": arn,
                 "uniqueId": digest.hex[:21].upper(),
             }
+        case "aws:iam/openIdConnectProvider:OpenIdConnectProvider":
+            arn = f"arn:aws:iam::{ACCOUNT}:oidc-provider/{inputs['url'].removeprefix('https://')}"
+            return arn, {**common, "arn": arn}
+        case "aws:backup/vault:Vault":
+            return physical, {**common, "arn": f"arn:aws:backup:{region}:{ACCOUNT}:backup-vault:{physical}"}
         case "aws:lambda/function:Function":
             return physical, {**common, "arn": f"arn:aws:lambda:{region}:{ACCOUNT}:function:{physical}"}
         case "aws:cloudwatch/logGroup:LogGroup":
