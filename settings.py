@@ -159,7 +159,7 @@ def parse_state(stack: str, config: Mapping[str, str]) -> tuple[str, StateFacts]
         )
     prefix, _, group = STATE.partition(":")
     faults.extend(_unknown_keys(config, f"{prefix}:", [group]))
-    if facts is not None:
+    if facts is not None and region:
         faults.extend(state_breaches(region, facts))
     if faults or facts is None:
         raise SettingsError(stack, sorted(faults, key=lambda fault: (fault.key, fault.message)))

@@ -189,6 +189,8 @@ class Aurora:
     key: aws.kms.Key
     key_policy: aws.kms.KeyPolicy
     instances: Sequence[aws.rds.ClusterInstance]
+    instance_identifiers: Sequence[str]
+    """In the order of the instances, such as `quikapp-live-database-0`."""
 
     def __init__(
         self, name: str, args: AuroraArgs, *, parent: pulumi.Resource, after: Sequence[pulumi.Resource] = ()
@@ -204,6 +206,10 @@ class Aurora:
         log_group, self.key, self.key_policy = self._log()
         self.cluster = self._cluster([log_group, *after])
         role, granted = self._monitoring_role()
+        self.instance_identifiers = tuple(
+            join(args.prefix, args.label, str(index), limit=DATABASE_CLUSTER_NAME_LENGTH.value)
+            for index in range(args.instances)
+        )
         self.instances = [
             self._instance(index, role, pulumi.ResourceOptions(parent=parent, depends_on=[granted]))
             for index in range(args.instances)
@@ -383,7 +389,7 @@ class Aurora:
     ) -> aws.rds.ClusterInstance:
         """The writer, or one of the readers, in a zone of its own for as long as there are zones."""
         args = self._args
-        identifier = join(args.prefix, args.label, str(index), limit=DATABASE_CLUSTER_NAME_LENGTH.value)
+        identifier = self.instance_identifiers[index]
         return aws.rds.ClusterInstance(
             f"{self._name}-{index}",
             identifier=identifier,

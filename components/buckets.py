@@ -77,6 +77,8 @@ class PrivateBucketArgs:
     """Rules besides the one for uploads that nobody completed."""
     delivery: Delivery | None = None
     """Who writes from outside the account; None is nobody."""
+    refused_keys: Sequence[str] = ()
+    """Keys under which nobody may write, with `*` for anything."""
     lock: ObjectLock | None = None
     """What every version is locked with. A bucket has it from its creation or never, and never loses it."""
     protect: bool
@@ -130,7 +132,7 @@ class PrivateBucket(pulumi.ComponentResource):
         aws.s3.BucketPolicy(
             f"{name}-policy",
             bucket=bucket.bucket,
-            policy=_policy(bucket.arn, args.delivery, keeps_versions=args.lock is not None),
+            policy=_policy(bucket.arn, args),
             region=args.region,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[owned]),
         )
@@ -238,9 +240,8 @@ def encrypted_with(
     )
 
 
-def _policy(
-    bucket_arn: pulumi.Input[str], delivery: Delivery | None, *, keeps_versions: bool
-) -> pulumi.Output[str]:
+def _policy(bucket_arn: pulumi.Input[str], args: PrivateBucketArgs) -> pulumi.Output[str]:
+    delivery = args.delivery
     keys = None if delivery is None else delivery.keys
 
     def document(arn: str, keys: str | None) -> str:
@@ -253,7 +254,16 @@ def _policy(
                 conditions={"Bool": {"aws:SecureTransport": "false"}},
             )
         ]
-        if keeps_versions:
+        if args.refused_keys:
+            statements.append(
+                Statement(
+                    effect="Deny",
+                    principals={"AWS": ["*"]},
+                    actions=["s3:PutObject"],
+                    resources=[f"{arn}/{refused}" for refused in args.refused_keys],
+                )
+            )
+        if args.lock is not None:
             # A version that outlives its lock still goes by the lifecycle alone, which no policy hinders.
             # Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-lifecycle-mgmt.html
             statements.append(

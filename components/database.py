@@ -157,6 +157,8 @@ class DatabaseSite:
     region: str
     identifier: str
     """Of the cluster: the dimension `DBClusterIdentifier` of its metrics in CloudWatch."""
+    instances: Sequence[str]
+    """Identifiers of its instances: the dimension `DBInstanceIdentifier`."""
     arn: pulumi.Output[str]
     endpoint: pulumi.Output[str]
     """Host that is the writer, as long as the region writes."""
@@ -343,6 +345,7 @@ def _told(made: Aurora) -> DatabaseSite:
     return DatabaseSite(
         region=made.region,
         identifier=made.identifier,
+        instances=made.instance_identifiers,
         arn=made.cluster.arn,
         endpoint=made.cluster.endpoint,
         reader_endpoint=made.cluster.reader_endpoint,

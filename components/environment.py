@@ -275,10 +275,8 @@ class Environment(pulumi.ComponentResource):
                 database_services=[
                     service for service, declared in facts.services.items() if Use.DATABASE in declared.uses
                 ],
-                database_clusters=[]
-                if away is None
-                else [
-                    DatabaseCluster(region=made.region, identifier=made.identifier)
+                database_clusters=[
+                    DatabaseCluster(region=made.region, identifier=made.identifier, instances=made.instances)
                     for made in database.sites.values()
                 ],
                 logs_days=facts.retention.logs_days,

@@ -28,6 +28,13 @@ from operations.retention import STORAGE, BucketPlan, LockMode, StorageClass, ch
 FILES_UNDO_DAYS: Final = 30
 """How long an overwritten or deleted file can be brought back in place, without a restore from the backup."""
 
+NEVER_COPIED: Final = ("/*", "*//*", "*/./*", "*/../*")
+"""Keys that DataSync passes over. A file under one of them would have no copy, and the age of the copy would not tell; so it is refused
+when it is written, and whoever writes it knows.
+
+Source: https://docs.aws.amazon.com/datasync/latest/userguide/API_CreateLocationS3.html
+"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class FilesBucketArgs:
@@ -43,7 +50,10 @@ class FilesBucketArgs:
 
 
 class FilesBucket(pulumi.ComponentResource):
-    """Where the application keeps its files: private, versioned, encrypted with a key of its own."""
+    """Where the application keeps its files: private, versioned, encrypted with a key of its own.
+
+    It refuses a file that could not be copied to a backup (`NEVER_COPIED`).
+    """
 
     bucket_name: pulumi.Output[str]
     bucket_arn: pulumi.Output[str]
@@ -60,6 +70,7 @@ class FilesBucket(pulumi.ComponentResource):
                 kms_key_arn=key.arn,
                 versioned=True,
                 lifecycle=[expire_noncurrent(FILES_UNDO_DAYS), drop_delete_markers()],
+                refused_keys=NEVER_COPIED,
                 protect=args.protect,
                 tags=args.tags,
             ),

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Final
 
@@ -38,8 +39,17 @@ SCHEDULE: Final = "cron(0 20 * * ? *)"
 START_WINDOW_MINUTES: Final = 60
 """Within which a backup begins; AWS Backup takes no less."""
 
-COMPLETION_WINDOW_MINUTES: Final = 20 * 60
-"""A backup that is not complete by then is given up for the next one."""
+COMPLETION_WINDOW: Final[Mapping[Data, timedelta]] = MappingProxyType(
+    {
+        # A snapshot of a cluster is a matter of minutes: one that hangs is given up for the next one.
+        Data.DATABASE: timedelta(hours=20),
+        # The first one copies every file, which can take days; given up each night, there would never be one. AWS Backup
+        # runs one job of a bucket at a time: those of the nights meanwhile expire, and the age tells of them.
+        # https://docs.aws.amazon.com/aws-backup/latest/devguide/aws-backup-limits.html
+        Data.FILES: timedelta(days=7),
+    }
+)
+"""From its schedule on, the time in which a backup must be complete, or AWS Backup cancels it."""
 
 LOCK_GRACE_DAYS: Final = LOCK_GRACE_MINIMUM.value
 """Days in which a lock in compliance mode can still be taken off, as few as AWS takes. Then nobody can, ever."""
@@ -291,7 +301,7 @@ class Vaults(pulumi.ComponentResource):
                     target_vault_name=self.vaults[data][site].name,
                     schedule=SCHEDULE,
                     start_window=START_WINDOW_MINUTES,
-                    completion_window=COMPLETION_WINDOW_MINUTES,
+                    completion_window=COMPLETION_WINDOW[data] // timedelta(minutes=1),
                     lifecycle=aws.backup.PlanRuleLifecycleArgs(delete_after=plan.keep_days),
                     copy_actions=[
                         aws.backup.PlanRuleCopyActionArgs(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Final
@@ -16,7 +17,7 @@ from delivery.command import run
 from delivery.errors import DeliveryError
 from delivery.github import GitHub, GitHubIssues, Issues
 from delivery.preview import look
-from operations.drift import Drift, Finding, Unknown, actions, markdown, summary
+from operations.drift import Drift, Finding, StateCopy, Unknown, actions, markdown, summary
 from operations.environments import EnvironmentName
 from rollout.command_line import Program, WorkDir, program_of
 
@@ -36,7 +37,7 @@ app = typer.Typer(
     name="drift",
     help=__doc__,
     epilog=(
-        "Exit codes: 0 nothing differs, 2 something differs, 1 it could not be told or the command line is wrong. "
+        "Exit codes: 0 nothing differs, 2 something differs or the state is not copied, 1 it could not be told or the command line is wrong. "
         "Only resources and properties are named, never a value. Nothing is changed, and no lock is taken."
     ),
     add_completion=False,
@@ -52,6 +53,14 @@ def drift(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, as `drift report` reads it.")] = False,
     as_markdown: Annotated[bool, typer.Option("--markdown", help="Print what the issue would say.")] = False,
+    copied: Annotated[
+        str | None,
+        typer.Option(
+            metavar="'TIME STATUS'",
+            help="LastModified and ReplicationStatus of the stack's state, as `aws s3api head-object` prints them. "
+            "Without it nothing is said of the state's copy in the other region.",
+        ),
+    ] = None,
     work_dir: WorkDir = Path(),
     program: Program = None,
 ) -> None:
@@ -63,7 +72,8 @@ def drift(
     if as_json and as_markdown:
         raise DeliveryError("--json and --markdown are two forms of one answer: choose one")
     form = Form.JSON if as_json else Form.MARKDOWN if as_markdown else Form.TABLE
-    found = look(stack, work_dir.resolve(), program_of(program))
+    state = None if copied is None else _copy(copied)
+    found = look(stack, work_dir.resolve(), program_of(program)).model_copy(update={"copied": state})
     _show(found, form)
     raise typer.Exit(QUIET if found.is_quiet else DRIFT)
 
@@ -108,6 +118,15 @@ def settle(found: Finding, issues: Issues) -> None:
     sys.stdout.write(f"{summary(found)} Issue '{found.title}': {said}.\n")
 
 
+def _copy(told: str) -> StateCopy:
+    try:
+        return StateCopy.told(told, datetime.now(UTC))
+    except ValueError as error:
+        raise DeliveryError(
+            f"--copied = {told!r}: allowed is what `aws s3api head-object` prints of '[LastModified,ReplicationStatus]' as text"
+        ) from error
+
+
 def _found(file: Path, stack: EnvironmentName, log: str) -> Finding:
     """Return what was found of a stack: nothing is known where the file is missing, of another stack or something else."""
     if not file.is_file():
@@ -131,7 +150,7 @@ def _show(found: Drift, form: Form) -> None:
         case Form.TABLE:
             console = Console(highlight=False)
             console.print(summary(found))
-            if not found.is_quiet:
+            if found.differences:
                 console.print(_table(found))
 
 

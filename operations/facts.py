@@ -16,10 +16,12 @@ from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    ValidationError,
     ValidatorFunctionWrapHandler,
     WrapValidator,
     model_validator,
 )
+from pydantic_core import InitErrorDetails
 
 from operations import changes as change_requests
 from operations import promises
@@ -40,9 +42,11 @@ from operations.limits import (
     GLOBAL_DATABASE_CLASSES,
     GLOBAL_DATABASE_CLASSES_SOURCE,
     GLOBAL_DATABASE_INSTANCES,
+    GLOBAL_SERVERLESS_MINIMUM,
     HOSTED_ZONE_ID_LENGTH,
     LOG_RETENTION_DAYS,
     LOG_RETENTION_SOURCE,
+    PARTITIONS_SOURCE,
     RECOVERY_POINT_MINIMUM,
     RULES_PER_LOAD_BALANCER,
     SERVERLESS_CAPACITY,
@@ -59,7 +63,7 @@ from operations.monitoring import Monitoring, TraceStorage
 from operations.naming import APPLICATION
 from operations.recovery import Risk, Site
 from operations.release import Release, Standby, Switch
-from operations.retention import BucketPlan, LockMode, VaultPlan, files_plan, vault_plan
+from operations.retention import LONGEST_LOCKED, BucketPlan, LockMode, VaultPlan, files_plan, vault_plan
 from operations.services import Name, Replicas, Service
 from operations.slo import LONGEST_WINDOW
 from operations.slots import WHOLE, Slot
@@ -71,7 +75,8 @@ REPLICATED_DATABASE_SLA: Final = 99.0
 """From this SLA on, in percent, the database has a reader to fail over to."""
 
 RECOVERY_SLA: Final = RESILIENT_SLA
-"""From this SLA on, in percent, the page's recovery objectives hold, and no vault lets go of a recovery point early."""
+"""From this SLA on, in percent, the page's recovery objectives hold. Where they hold, nothing that a recovery takes is
+deleted by mistake: deletion protection is on, and no vault lets go of a recovery point early."""
 
 TAKEOVER_SLA: Final = 99.99
 """From this SLA on, in percent, the database that takes over in the recovery region has a reader at once, as the SLA takes
@@ -127,6 +132,25 @@ Region = Annotated[
         )
     ),
 ]
+
+
+def other_partition(region: str, other: str) -> str | None:
+    """Return what is wrong with a copy from one region to another of another partition of AWS; None where both are of one.
+
+    Source: https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html
+    """
+    own, others = _partition(region), _partition(other)
+    if own == others:
+        return None
+    return (
+        f"is of the partition {others}; allowed is a region of {own}, as {region} is: AWS copies nothing from one partition "
+        f"to another ({PARTITIONS_SOURCE})"
+    )
+
+
+def _partition(region: str) -> str:
+    return next((f"aws-{name}" for name in ("cn", "us-gov") if region.startswith(f"{name}-")), "aws")
+
 
 ZoneLetter = Annotated[str, AfterValidator(matching(r"[a-f]", "the letter of a zone of the region, a to f"))]
 
@@ -469,8 +493,25 @@ class RecoveryNetwork(Model):
 
 
 def _names_risks_once(risks: tuple[Risk, ...]) -> tuple[Risk, ...]:
-    if risk := _repeated(risks):
-        raise ValueError(f"names {risk} twice")
+    """Return the risks.
+
+    Raises:
+        ValidationError: with an error in the place of each that is named already.
+    """
+    first = {risk: risks.index(risk) for risk in risks}
+    if repeated := [place for place, risk in enumerate(risks) if first[risk] != place]:
+        raise ValidationError.from_exception_data(
+            "acceptedRisks",
+            [
+                InitErrorDetails(
+                    type="value_error",
+                    loc=(place,),
+                    input=risks[place],
+                    ctx={"error": ValueError(f"is named already, as acceptedRisks[{first[risks[place]]}]")},
+                )
+                for place in repeated
+            ],
+        )
     return risks
 
 
@@ -516,13 +557,13 @@ def _promise_is_kept(name: EnvironmentName, environment: Environment) -> Iterato
 
 
 def _recovery_is_elsewhere(region: str, environment: Environment) -> Iterator[Fault]:
-    """The recovery region is another one than `aws:region`."""
+    """The recovery region is another one than `aws:region`, of the same partition of AWS."""
     if environment.recovery_region == region:
-        yield Fault(
-            "quikapp:environment.recoveryRegion",
-            "allowed is another region than aws:region",
-            show(environment.recovery_region),
-        )
+        wrong = "allowed is another region than aws:region"
+    else:
+        wrong = other_partition(region, environment.recovery_region)
+    if wrong is not None:
+        yield Fault("quikapp:environment.recoveryRegion", wrong, show(environment.recovery_region))
 
 
 def _certificate_is_in_the_region(region: str, traffic: Traffic) -> Iterator[Fault]:
@@ -585,6 +626,30 @@ def _protection_carries_the_sla(environment: Environment, cluster: Cluster) -> I
             "quikapp:cluster.deletionProtection",
             f"an SLA of {environment.sla:g} takes deletion protection",
             show(False),
+        )
+
+
+def _protection_carries_the_objectives(
+    environment: Environment, cluster: Cluster, recovery: Recovery | None
+) -> Iterator[Fault]:
+    """Where `quikapp:recovery` is declared, deletion protection is on."""
+    # What an SLA takes by itself is told once.
+    if recovery is not None and not _resilient(environment) and not cluster.deletion_protection:
+        yield Fault(
+            "quikapp:cluster.deletionProtection", "recovery objectives take deletion protection", show(False)
+        )
+
+
+def _lock_for_good_is_bounded(environment: Environment, retention: Retention) -> Iterator[Fault]:
+    """From an SLA of {IMMUTABLE_SLA:g} on, where nobody can take a lock off, files are kept for at most {LONGEST_LOCKED}
+    days."""
+    # The database's days are fewer in any case.
+    if _lock_mode(environment, None) is LockMode.COMPLIANCE and retention.files_days > LONGEST_LOCKED:
+        yield Fault(
+            "quikapp:retention.filesDays",
+            f"an SLA of {environment.sla:g} locks the backup bucket and the vaults for as long, and nobody can take "
+            f"that back, not even for a typing error; allowed is at most {LONGEST_LOCKED}",
+            show(retention.files_days),
         )
 
 
@@ -684,7 +749,8 @@ def _recovery_database_takes_over(
     environment: Environment, database: Database, recovery: Recovery | None
 ) -> Iterator[Fault]:
     """In the recovery region an SLA of {TAKEOVER_SLA:g} and more takes two instances; a global database takes
-    at most {GLOBAL_DATABASE_INSTANCES.value} at home, of a memory-optimized class."""
+    at most {GLOBAL_DATABASE_INSTANCES.value} at home, of a memory-optimized class, or serverless ones of at least
+    {GLOBAL_SERVERLESS_MINIMUM.value} ACUs."""
     if recovery is None:
         return
     if environment.sla is not None and environment.sla >= TAKEOVER_SLA and recovery.instances < 2:
@@ -710,6 +776,14 @@ def _recovery_database_takes_over(
             f"({GLOBAL_DATABASE_CLASSES_SOURCE})",
             show(database.instance_class),
         )
+    # AWS says so of the region that writes; after a failover that is the other one.
+    if database.serverless is not None and database.serverless.min_acu < GLOBAL_SERVERLESS_MINIMUM.value:
+        yield Fault(
+            "quikapp:database.serverless.minAcu",
+            f"a global database takes at least {GLOBAL_SERVERLESS_MINIMUM.value} in both regions: whoever follows has to be "
+            f"large enough to take over ({GLOBAL_SERVERLESS_MINIMUM.source})",
+            show(database.serverless.min_acu),
+        )
 
 
 def _declared(
@@ -721,8 +795,10 @@ def _declared(
 ) -> promises.Declared:
     return promises.Declared(
         sla=environment.sla,
-        objectives=recovery is not None or _has_objectives(environment),
-        instances=database.instances,
+        objectives=_has_objectives(environment, recovery),
+        instances=database.instances
+        if recovery is None or recovery.writer is Site.HOME
+        else recovery.instances,
         retention=retention.days,
         paged=monitoring.paging is not None,
         recovery=None
@@ -734,14 +810,14 @@ def _declared(
     )
 
 
-def _has_objectives(environment: Environment) -> bool:
-    return environment.sla is not None and environment.sla >= RECOVERY_SLA
+def _has_objectives(environment: Environment, recovery: Recovery | None) -> bool:
+    return recovery is not None or (environment.sla is not None and environment.sla >= RECOVERY_SLA)
 
 
-def _lock_mode(sla: float | None) -> LockMode | None:
-    if sla is None or sla < RECOVERY_SLA:
-        return None
-    return LockMode.COMPLIANCE if sla >= IMMUTABLE_SLA else LockMode.GOVERNANCE
+def _lock_mode(environment: Environment, recovery: Recovery | None) -> LockMode | None:
+    if environment.sla is not None and environment.sla >= IMMUTABLE_SLA:
+        return LockMode.COMPLIANCE
+    return LockMode.GOVERNANCE if _has_objectives(environment, recovery) else None
 
 
 def _recovery_keeps_the_promises(
@@ -872,6 +948,8 @@ RULES: tuple[Callable[..., Iterator[Fault]], ...] = (
     _zones_carry_the_sla,
     _replicas_carry_the_sla,
     _protection_carries_the_sla,
+    _protection_carries_the_objectives,
+    _lock_for_good_is_bounded,
     _firewall_carries_the_sla,
     _monitoring_carries_the_sla,
     _paging_carries_the_sla,
@@ -962,7 +1040,7 @@ class EnvironmentFacts(Model):
     @property
     def lock(self) -> LockMode | None:
         """How firmly backups are held until their time is over; None where whoever may delete them can."""
-        return _lock_mode(self.environment.sla)
+        return _lock_mode(self.environment, self.recovery)
 
     def change_of(self, slot: Slot) -> str | None:
         """Return the change request that brought the version of a slot; None where the gate takes none."""

@@ -120,6 +120,12 @@ MILLICORES_PER_CONTAINER: Final = Limit(
     192_000, "millicores of the largest general purpose instance", _EC2_SIZES
 )
 MEMORY_MIB_PER_CONTAINER: Final = Limit(786_432, "MiB of the largest general purpose instance", _EC2_SIZES)
+AUTOSCALER_WINDOW: Final = Limit(
+    3600,
+    "seconds at most for which an autoscaler holds to the most that it needed",
+    "https://kubernetes.io/docs/reference/kubernetes-api/workload-resources/horizontal-pod-autoscaler-v2/",
+)
+"""Every slot's has it: the longer, the later a slot that has lost its weight shrinks (docs/adr/0007)."""
 REPLICAS: Final = Limit(1000, "pods: one slot's share of a balancer's targets", _ALB_QUOTAS)
 
 # Keys
@@ -135,6 +141,11 @@ DATABASE_RETENTION_MINIMUM: Final = Limit(1, "day at least", _RDS_CLUSTER)
 DATABASE_RETENTION_MAXIMUM: Final = Limit(35, "days at most", _RDS_CLUSTER)
 DATABASE_INSTANCES: Final = Limit(16, "instances: one writer and 15 readers", _AURORA_READERS)
 SERVERLESS_CAPACITY: Final = Limit(256, "ACUs at most, in steps of one half", _AURORA_CAPACITY)
+GLOBAL_SERVERLESS_MINIMUM: Final = Limit(
+    8,
+    "ACUs that AWS recommends at least where a global database writes",
+    "https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.setting-capacity.html",
+)
 GLACIER_MINIMUM_STORAGE: Final = Limit(
     90, "days that S3 Glacier Instant and Flexible Retrieval bill at least", _S3_CLASSES
 )
@@ -166,6 +177,10 @@ GLOBAL_DATABASE_INSTANCES: Final = Limit(
 GLOBAL_DATABASE_CLASSES: Final = ("db.r", "db.x")
 """How the memory-optimized instance classes begin, the only ones that a global database takes."""
 GLOBAL_DATABASE_CLASSES_SOURCE: Final = _GLOBAL_DATABASE
+PARTITIONS_SOURCE: Final = (
+    "https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html"
+)
+"""Which says that nothing is replicated from a region of one partition to a region of another."""
 DATABASE_ZONES: Final = Limit(2, "zones at least of a subnet group", _SUBNET_GROUPS)
 RESTORABLE_LAG: Final = Limit(
     5, "minutes that the latest restorable time is typically behind", _AURORA_BACKUPS

@@ -63,14 +63,15 @@ class Risk(StrEnum):
 
 AT_RISK: Final[Mapping[Risk, str]] = MappingProxyType(
     {
-        Risk.APPLICATION_REBUILT: "The application runs in one cluster: when that or its region is lost, it is built anew "
-        "from Git, which takes longer than the recovery time.",
+        Risk.APPLICATION_REBUILT: "The application runs in one cluster: when that is lost, it is built anew from Git, which "
+        "takes longer than the recovery time; when its region is, it takes a program that nobody has written yet, and no time "
+        "bounds that.",
         Risk.FILES_DAILY: "Files are copied to the recovery region once a day, as the page has it: what was written since "
         "is lost with the region.",
-        Risk.MIGRATION_RESTORED: "Replicas repeat a bad migration at once: what undoes it is a restore, which takes up to "
-        "a few hours and goes back to a moment up to five minutes ago.",
-        Risk.RANSOMWARE_RESTORED: "What an intruder has destroyed comes back from a locked vault: as old as the last daily "
-        "recovery point, and after a restore of up to a few hours.",
+        Risk.MIGRATION_RESTORED: "Replicas repeat a bad migration at once: what undoes it is a restore to the moment "
+        "before, which takes up to a few hours, and what was written since is lost or carried over by hand.",
+        Risk.RANSOMWARE_RESTORED: "What an intruder has destroyed comes back from a locked vault: as it was before the "
+        "first sign of them, however long ago that is, and after a restore of up to a few hours.",
         Risk.BUDGET_SPENT: "One incident that lasts as long as the recovery time spends more than the error budget of 30 "
         "days.",
         Risk.COMMITS_WAIT: "The bound on the recovery point makes commits wait while the recovery region, the only other "

@@ -82,6 +82,14 @@ class Lag(StrEnum):
     """Of everything that is replicated, between the servers that do it."""
 
 
+INSTANCE_UPTIME: Final = "EngineUptime"
+"""Aurora's metric of how long the engine of one instance has run, in seconds, under the dimension `INSTANCE`. Writer and
+readers alike have it in their own region, and what is lost has none.
+Source: https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/USER_Reboot.Uptime.html"""
+
+INSTANCE: Final = "DBInstanceIdentifier"
+"""The dimension that holds an instance's name."""
+
 STATISTIC: Final = "Maximum"
 """What is asked of each metric: the worst of a minute counts."""
 
@@ -112,8 +120,13 @@ BACKUP_PERIOD: Final = timedelta(days=1)
 """From one backup, and one copy of the files, to the next (the operations page: files daily)."""
 
 SLACK: Final = timedelta(hours=12)
-"""A job begins within a window and takes its time, and a figure is up to an hour old: longer than all that, and shorter
-than a day, so that one run that fails or is left out is noticed before the next has ended."""
+"""For the window in which a job begins, the hours that it takes, and the hour that a figure may be old; and shorter than a
+day, so that one run that fails or is left out is noticed before the next has ended. A job that takes longer than this is
+overdue, and rightly told of while it still runs: until it ends there is nothing newer to go back to."""
+
+LONG_OVERDUE: Final = timedelta(days=3)
+"""The age from which on a backup no longer waits for the day's review: at least two runs have failed, and nobody has mended it.
+Unmended, the last recovery point expires with its retention."""
 
 
 def overdue(period: timedelta) -> timedelta:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from operations.delivery import predecessor
 from operations.environments import EnvironmentName
-from operations.facts import PrincipalArn, Region, TagValue
+from operations.facts import PrincipalArn, Region, TagValue, other_partition
 from operations.faults import Fault, show
 from operations.limits import BUCKET_NAME_LENGTH, Limit
 from operations.model import Model, matching
@@ -214,11 +214,11 @@ class StateFacts(Model):
 def breaches(region: str, facts: StateFacts) -> Iterator[Fault]:
     """Yield what the facts and the bucket's own region break together."""
     if facts.recovery_region == region:
-        yield Fault(
-            "quikapp-state:backend.recoveryRegion",
-            "is the region of the bucket itself; the copy must survive the loss of that region",
-            show(region),
-        )
+        wrong = "is the region of the bucket itself; the copy must survive the loss of that region"
+    else:
+        wrong = other_partition(region, facts.recovery_region)
+    if wrong is not None:
+        yield Fault("quikapp-state:backend.recoveryRegion", wrong, show(facts.recovery_region))
 
 
 def account_of(principal: str) -> str:

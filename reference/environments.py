@@ -173,11 +173,11 @@ def _verdict(facts: EnvironmentFacts, recovery: Recovery) -> str:
 
 
 def _lost(_: EnvironmentFacts, recovery: Recovery) -> str:
-    return spelled(recovery.point.loses)
+    return promises.bound(recovery.point.loses)
 
 
 def _back(_: EnvironmentFacts, recovery: Recovery) -> str:
-    return "no bound" if recovery.time is None else spelled(recovery.time)
+    return promises.bound(recovery.time)
 
 
 def _incident(facts: EnvironmentFacts) -> str:

@@ -29,6 +29,8 @@ from operations.recovery_alerts import (
     DATA,
     DATABASE_NAMESPACE,
     ENVIRONMENT,
+    INSTANCE,
+    INSTANCE_UPTIME,
     NAMESPACE,
     PUBLISHED,
     RESTORES,
@@ -46,10 +48,10 @@ CONFIG_PATH: Final = "/etc/yace"
 CONFIG_FILE: Final = "cloudwatch.json"
 
 FETCH_SECONDS: Final = 60
-"""Between two fetches: Aurora tells CloudWatch of its lag once a minute."""
+"""Between two fetches: Aurora tells CloudWatch of its lag and its instances once a minute. Each metric costs a request."""
 
-LAG_LOOK_BACK: Final = timedelta(minutes=10)
-"""How old the newest value of a lag may be: some minutes late it still counts, later it is unknown."""
+AURORA_LOOK_BACK: Final = timedelta(minutes=10)
+"""How old the newest value of Aurora's may be: some minutes late it still counts, later it is unknown."""
 
 FIGURE_LOOK_BACK: Final = 3 * PUBLISHED
 """The same of a figure of our own: one that is left out twice is not missed yet."""
@@ -64,20 +66,24 @@ Source: https://github.com/prometheus-community/yet-another-cloudwatch-exporter/
 
 @dataclass(frozen=True, kw_only=True)
 class DatabaseCluster:
-    """A cluster of the global database, whichever of them writes at present."""
+    """A cluster of the database, whichever of them writes at present."""
 
     region: str
     identifier: str
     """Such as `quikapp-live-database`."""
+    instances: Sequence[str]
+    """Identifiers of the instances that are declared, such as `quikapp-live-database-0`."""
 
 
 def configuration(*, environment: str, region: str, clusters: Sequence[DatabaseCluster]) -> Configuration:
     """What the exporter fetches of an environment whose figures are in `region`.
 
-    Of each cluster it asks for the lag, in the cluster's own region: only the one that follows has any, so a failover
-    changes nothing here. Without clusters there are no recovery objectives, and no restores to ask for.
+    Of every instance it asks how long it has run, and of each of two clusters for the lag, in the cluster's own region: only
+    the one that follows has any, so a failover changes nothing here. With one cluster there are no recovery objectives, so
+    neither a lag nor restores to ask for.
     """
-    told = (*BACKUPS, *RESTORES) if clusters else BACKUPS
+    follows = len(clusters) > 1
+    told = (*BACKUPS, *RESTORES) if follows else BACKUPS
     return {
         "apiVersion": "v1alpha1",
         "sts-region": region,
@@ -102,9 +108,23 @@ def configuration(*, environment: str, region: str, clusters: Sequence[DatabaseC
                     {"DBClusterIdentifier": cluster.identifier},
                     [*Lag],
                     period=timedelta(seconds=FETCH_SECONDS),
-                    look_back=LAG_LOOK_BACK,
+                    look_back=AURORA_LOOK_BACK,
                 )
                 for cluster in clusters
+                if follows
+            ),
+            *(
+                _job(
+                    instance,
+                    DATABASE_NAMESPACE,
+                    cluster.region,
+                    {INSTANCE: instance},
+                    [INSTANCE_UPTIME],
+                    period=timedelta(seconds=FETCH_SECONDS),
+                    look_back=AURORA_LOOK_BACK,
+                )
+                for cluster in clusters
+                for instance in cluster.instances
             ),
         ],
     }
@@ -152,7 +172,7 @@ class CloudwatchExporterArgs:
     region: str
     """Of the cluster it runs in, and of the environment's own figures."""
     clusters: Sequence[DatabaseCluster]
-    """Of the global database; none where the database lives in one region."""
+    """Of the database: one in each region that it lives in."""
     cluster_name: pulumi.Input[str]
     """Of the Kubernetes cluster."""
     tags: Mapping[str, str]

@@ -29,13 +29,14 @@ HEARTBEAT_URL: Final = "heartbeat-url"
 INCIDENTS: Final = "slack-incidents"
 """The receiver that hears what nobody else does."""
 HEARTBEAT: Final = "heartbeat"
-"""The receiver that is told every few minutes that alerting works, and raises the alarm itself when it is not."""
+"""The receiver that is told every minute that alerting works, and raises the alarm itself when it is not."""
 NOWHERE: Final = "nowhere"
 """The receiver that tells nobody."""
 BUSINESS_HOURS: Final = "business-hours"
 
 SERVICE_DOWN: Final = "ServiceDown"
 BUDGET_BURN: Final = "ErrorBudgetBurn"
+BACKUP_OVERDUE: Final = "BackupOverdue"
 REPLICATION_LAG: Final = "ReplicationLag"
 
 RETENTION: Final = timedelta(days=14)
@@ -97,9 +98,12 @@ def pace(route: Route) -> Pace:
 
 
 HEARTBEAT_PACE: Final = Pace(
-    wait=timedelta(seconds=1), interval=timedelta(minutes=1), repeat=timedelta(minutes=4)
+    wait=timedelta(seconds=1), interval=timedelta(seconds=30), repeat=timedelta(seconds=50)
 )
-"""A heartbeat every five minutes: four have passed for the first time at the fifth interval."""
+"""A heartbeat every minute: fifty seconds have passed for the first time at the second interval.
+
+Its receiver waits for several of them (operations.promises.HEARTBEAT): one that is late, or whose peer is being replaced, is
+no alarm at night. A repetition shorter than an interval would do as well, but of that Alertmanager warns at every start."""
 
 
 def integration_key(priority: Priority) -> str:
@@ -211,6 +215,12 @@ def _inhibitions() -> Sequence[Configuration]:
             "name": "a lag that is critical is a warning too",
             "source_matchers": [f'alertname="{REPLICATION_LAG}"', 'severity="critical"'],
             "target_matchers": [f'alertname="{REPLICATION_LAG}"', 'severity="warning"'],
+        },
+        {
+            "name": "a backup that is days late is late",
+            "source_matchers": [f'alertname="{BACKUP_OVERDUE}"', 'severity="critical"'],
+            "target_matchers": [f'alertname="{BACKUP_OVERDUE}"', 'severity="warning"'],
+            "equal": ["data", "figure"],
         },
         {
             "name": "a service that is down has no metrics worth a word",

@@ -22,8 +22,9 @@ from operations.incidents import OBJECTIVES
 from operations.metrics import EVERYTHING, KEY_METRICS, KeyMetric, Level, promql_duration
 from operations.monitoring import INDEX_CLEANER, LOG_SWEEP, NAMESPACE, ON_NODES, OUTAGE_HOLD, Chore, Part
 from operations.priorities import PRIORITY_OF_LEVEL, ROUTES, Priority
+from operations.promises import RESTORE
 from operations.recovery import RPO, RTO
-from operations.recovery_alerts import BACKUPS, RESTORES, Figure, Lag, Told
+from operations.recovery_alerts import BACKUPS, LONG_OVERDUE, RESTORES, Figure, Lag, Told
 from operations.slo import BURN_RATES, BurnRate, allowed_error_ratio, burn_rates
 
 # --- the form ------------------------------------------------------------------------------------------------------
@@ -98,6 +99,9 @@ class Watched:
     """None where the database lives in one region: then only backups are watched."""
     chores: tuple[Chore, ...] = ()
     """The CronJobs of the monitoring stack, which knows them itself."""
+    databases: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
+    """The instances that there should be of each database cluster, all by their identifiers; of the stack's clusters, which
+    it knows itself."""
 
 
 @dataclass(frozen=True)
@@ -417,8 +421,9 @@ NODE_DOWN: Final = Alert(
 
 def _recovery(watched: Watched) -> Iterator[Alert]:
     for told in BACKUPS:
-        yield _backup_overdue(told)
+        yield from (_backup_overdue(told, *late) for late in BACKUP_LATE)
         yield _figure_unknown(told)
+    yield from (_instances_missing(*cluster) for cluster in watched.databases.items())
     if watched.recovery is None:
         return
     recovery_point = watched.recovery.recovery_point
@@ -434,6 +439,7 @@ def _recovery(watched: Watched) -> Iterator[Alert]:
             case _:
                 # One is published with the other: both are known or none.
                 yield _restore_too_slow(told)
+                yield _restore_beyond_plan(told)
 
 
 def figure(told: Told) -> str:
@@ -492,16 +498,23 @@ FIGURE_TITLE: Final[Mapping[Told, str]] = MappingProxyType(
 """What a figure is about, as it stands after `the last`."""
 
 
-def _backup_overdue(told: Told) -> Alert:
-    limit = recovery_alerts.overdue(recovery_alerts.BACKUP_PERIOD)
+BACKUP_LATE: Final = (
+    # Nothing is lost by it yet, and what failed is tried again before anybody could mend it at night.
+    (recovery_alerts.overdue(recovery_alerts.BACKUP_PERIOD), Priority.P3),
+    # The review has had it before it, and every day more would be lost: today.
+    (LONG_OVERDUE, Priority.P2),
+)
+"""The ages above which a backup is told of, and to whom."""
+
+
+def _backup_overdue(told: Told, limit: timedelta, priority: Priority) -> Alert:
     return Alert(
         name="BackupOverdue",
         labels={"data": told.data, "figure": told.figure},
         expression=f"{figure(told)} > {limit // timedelta(seconds=1)}",
         # The expression waits long enough.
         hold=None,
-        # Nothing is lost by it yet, and what failed is tried again before anybody could mend it at night.
-        priority=Priority.P3,
+        priority=priority,
         summary=f"The last {FIGURE_TITLE[told]} is {{{{ $value | humanizeDuration }}}} old, above {_spoken(limit)}",
         impact="A restore from it would bring back nothing that is newer.",
         dashboard="data",
@@ -535,20 +548,53 @@ def _restore_too_slow(told: Told) -> Alert:
     )
 
 
+def _restore_beyond_plan(told: Told) -> Alert:
+    """The other one about the length of a restore fires as long as a risk is accepted, and is silenced for it: what has grown
+    beyond what that risk was accepted for has a name of its own."""
+    return Alert(
+        name="RestoreBeyondPlan",
+        labels={"data": told.data},
+        expression=f"{figure(told)} > {RESTORE // timedelta(seconds=1)}",
+        hold=None,
+        priority=Priority.P3,
+        summary=f"The last {FIGURE_TITLE[told]} took {{{{ $value | humanizeDuration }}}}, above the {_spoken(RESTORE)} planned",
+        impact="What is said of recovery times, and was accepted as a risk, is no longer true.",
+        dashboard="data",
+    )
+
+
 FIGURE_HOLD: Final = timedelta(days=1)
 """An environment of yesterday has its first backup by then; what is published each hour is missed soon enough."""
 
+AURORA_HOLD: Final = timedelta(minutes=15)
+"""A cluster that changes its role, and an instance that is made anew, tell nothing for some minutes."""
 
-def _unknown(value: str) -> str:
-    """PromQL of a value that is not there; without the exporter all would be missing, and another alert says so."""
-    return f'absent({value}) and max(up{{job="{Part.CLOUDWATCH_EXPORTER}"}}) == 1'
+
+def _answered(within: timedelta) -> str:
+    """PromQL of whether the exporter was scraped of late: without it nothing is known, and another alert says so.
+
+    It has one pod. A single scrape that fails must not begin the hold anew, so `within` is longer than a pod takes to be
+    replaced, and shorter than the hold.
+    """
+    up = f'up{{job="{Part.CLOUDWATCH_EXPORTER}"}}'
+    return f"max(max_over_time({up}[{promql_duration(within)}])) == 1"
+
+
+def _unknown(value: str, within: timedelta) -> str:
+    """PromQL of a value that is not there though the exporter answers."""
+    return f"absent({value}) and {_answered(within)}"
+
+
+FIGURE_ANSWERED: Final = timedelta(hours=1)
+AURORA_ANSWERED: Final = timedelta(minutes=5)
+"""How long ago the exporter may have answered last, for what it is asked about to count as missing."""
 
 
 def _figure_unknown(told: Told) -> Alert:
     return Alert(
         name="RecoveryUnknown",
         labels={"data": told.data, "figure": told.figure},
-        expression=_unknown(figure(told)),
+        expression=_unknown(figure(told), FIGURE_ANSWERED),
         hold=FIGURE_HOLD,
         priority=Priority.P3,
         summary=f"Nothing is known of the last {FIGURE_TITLE[told]}: there was none, or nobody tells",
@@ -560,15 +606,37 @@ def _figure_unknown(told: Told) -> Alert:
 LAG_UNKNOWN: Final = Alert(
     name="RecoveryUnknown",
     labels={"data": Data.DATABASE, "figure": Lag.RECOVERY_POINT},
-    expression=_unknown(lag_seconds(Lag.RECOVERY_POINT)),
-    # A cluster that changes its role, or is made anew, tells nothing for some minutes.
-    hold=timedelta(minutes=15),
+    expression=_unknown(lag_seconds(Lag.RECOVERY_POINT), AURORA_ANSWERED),
+    hold=AURORA_HOLD,
     # A region that does not follow any more can be all that is left tomorrow.
     priority=Priority.P2,
     summary="Nothing is known of how far the recovery region is behind: it does not follow, or nobody tells",
     impact="If the region were lost now, nobody could say how much is lost with it.",
     dashboard="data",
 )
+
+
+def instances_running(instances: Sequence[str]) -> str:
+    """PromQL of how many of these instances tell how long they have run; nothing where none does."""
+    uptime = recovery_alerts.series(recovery_alerts.DATABASE_NAMESPACE, recovery_alerts.INSTANCE_UPTIME)
+    return f'count({uptime}{{dimension_{recovery_alerts.INSTANCE}=~"{"|".join(instances)}"}})'
+
+
+def _instances_missing(cluster: str, instances: Sequence[str]) -> Alert:
+    """Fewer instances than the stack declares: who would take over, at home or in the recovery region, may be who is missing."""
+    running = f"({instances_running(instances)} or vector(0))"
+    return Alert(
+        name="DatabaseInstanceMissing",
+        labels={"database": cluster},
+        expression=f"{len(instances)} - {running} > 0 and {_answered(AURORA_ANSWERED)}",
+        hold=AURORA_HOLD,
+        # Users feel nothing yet; when the writer or its region is lost next, nobody takes over in the time that is promised.
+        priority=Priority.P2,
+        summary=f"Missing instances of {cluster}: {{{{ $value }}}}",
+        impact="If the writer or its region were lost now, the database would be back later than is promised.",
+        dashboard="data",
+    )
+
 
 # --- monitoring ----------------------------------------------------------------------------------------------------
 

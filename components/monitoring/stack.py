@@ -45,8 +45,8 @@ class MonitoringArgs:
     """What is monitored, how much of it is kept, and who hears of it.
 
     Raises:
-        ValueError: a secret that the facts ask for is not among the secrets, or recovery is watched without clusters to
-            watch, or the other way round.
+        ValueError: a secret that the facts ask for is not among the secrets, or recovery is watched without a cluster that
+            follows, or the other way round.
     """
 
     region: str
@@ -57,8 +57,8 @@ class MonitoringArgs:
     """What alerts and dashboards are about; it names the environment."""
     database_services: Collection[str]
     """Those of the watched services that use the database."""
-    database_clusters: Sequence[DatabaseCluster] = ()
-    """Of the global database, one in each region; none where recovery is not watched."""
+    database_clusters: Sequence[DatabaseCluster]
+    """Of the database: the one at home, and where recovery is watched the one in the recovery region."""
     logs_days: int
     """Age up to which log lines are kept, and no longer."""
     slot_namespaces: Mapping[Slot, pulumi.Input[str]]
@@ -77,9 +77,9 @@ class MonitoringArgs:
             raise ValueError(
                 f"{self.facts.secrets[missing[0]]} takes the secret {missing[0]}, which is not given"
             )
-        if (self.watched.recovery is None) != (not self.database_clusters):
+        if len(self.database_clusters) != (1 if self.watched.recovery is None else 2):
             raise ValueError(
-                "watched.recovery and database_clusters are given both or not at all: "
+                "database_clusters is one, and two where watched.recovery is given: "
                 f"recovery is {self.watched.recovery} and clusters are {[*self.database_clusters]}"
             )
 
@@ -101,7 +101,11 @@ class Monitoring(pulumi.ComponentResource):
         self.child: Final = pulumi.ResourceOptions(parent=self)
         self._exporters()
         facts, environment = args.facts, args.watched.environment
-        watched = replace(args.watched, chores=facts.chores)
+        watched = replace(
+            args.watched,
+            chores=facts.chores,
+            databases={cluster.identifier: cluster.instances for cluster in args.database_clusters},
+        )
         self.place: Final = Place(
             slot_namespaces=args.slot_namespaces,
             network_cidr=args.network_cidr,

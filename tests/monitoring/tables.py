@@ -42,6 +42,10 @@ INHIBITED: list[tuple[Labels, Labels]] = [
         alert("ReplicationLag", severity="critical", lag="recovery-point"),
         alert("ReplicationLag", severity="warning", lag="replication"),
     ),
+    (
+        alert("BackupOverdue", severity="critical", data="files", figure="CopyAge"),
+        alert("BackupOverdue", severity="warning", data="files", figure="CopyAge"),
+    ),
     *(
         (SERVICE_DOWN, alert(metric, severity="critical", **API))
         for metric in ("ApiLatencyP99", "ErrorRate", "CpuUsage", "MemoryUsage", "PodRestarts")
@@ -96,6 +100,35 @@ TOLD: list[tuple[Labels, Labels]] = [
     (alert("ReplicationLag", severity="critical"), alert("ReplicationLag", severity="none")),
     (alert("ReplicationLag", severity="critical"), alert("BackupOverdue", severity="warning")),
     (alert("RecoveryUnknown", severity="critical"), alert("ReplicationLag", severity="warning")),
+    # A backup that is days late is that one, and nothing else.
+    (
+        alert("BackupOverdue", severity="critical", data="files", figure="CopyAge"),
+        alert("BackupOverdue", severity="warning", data="files", figure="BackupAge"),
+    ),
+    (
+        alert("BackupOverdue", severity="critical", data="files", figure="BackupAge"),
+        alert("BackupOverdue", severity="warning", data="database", figure="BackupAge"),
+    ),
+    (
+        alert("BackupOverdue", severity="warning", data="files", figure="CopyAge"),
+        alert("BackupOverdue", severity="warning", data="files", figure="CopyAge", again="1"),
+    ),
+    (
+        alert("BackupOverdue", severity="none", data="files", figure="CopyAge"),
+        alert("BackupOverdue", severity="warning", data="files", figure="CopyAge"),
+    ),
+    (
+        alert("BackupOverdue", severity="critical", data="files", figure="CopyAge"),
+        alert("BackupOverdue", severity="none", data="files", figure="CopyAge"),
+    ),
+    (
+        alert("RecoveryUnknown", severity="critical", data="files", figure="CopyAge"),
+        alert("BackupOverdue", severity="warning", data="files", figure="CopyAge"),
+    ),
+    (
+        alert("BackupOverdue", severity="critical", data="files", figure="CopyAge"),
+        alert("RecoveryUnknown", severity="warning", data="files", figure="CopyAge"),
+    ),
     # An outage of one service says nothing of another, nor of what is no metric of it.
     (SERVICE_DOWN, alert("ErrorRate", severity="critical", slot="blue", service="web")),
     (SERVICE_DOWN, alert("ServiceDown", severity="critical", service="web")),

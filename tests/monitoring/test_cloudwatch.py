@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,20 @@ from tests.monitoring.environments import config_map, recorded
 from tests.monitoring.servers import get
 from tests.unit.stack_configuration import STACKS
 
-HOME = DatabaseCluster(region="eu-west-1", identifier="quikapp-live-database")
-RECOVERY = DatabaseCluster(region="eu-central-1", identifier="quikapp-live-database-recovery")
+HOME = DatabaseCluster(
+    region="eu-west-1",
+    identifier="quikapp-live-database",
+    instances=("quikapp-live-database-0", "quikapp-live-database-1"),
+)
+RECOVERY = DatabaseCluster(
+    region="eu-central-1",
+    identifier="quikapp-live-database-recovery",
+    instances=("quikapp-live-database-recovery-0",),
+)
 LIVE = configuration(environment="live", region="eu-west-1", clusters=[HOME, RECOVERY])
-DEV = configuration(environment="dev", region="eu-west-1", clusters=[])
+DEV = configuration(
+    environment="dev", region="eu-west-1", clusters=[replace(HOME, instances=HOME.instances[:1])]
+)
 
 AGES = {
     ("database", "BackupAge"): 3600.0,
@@ -39,6 +50,11 @@ def known(question: Question, follower: DatabaseCluster = RECOVERY) -> float | N
         case "QuikApp/Recovery" if question.region == "eu-west-1":
             assert dimensions.keys() == {"Environment", "Data"}
             return AGES.get((dimensions["Data"], question.metric))
+        case "AWS/RDS" if question.metric == "EngineUptime":
+            (instance,) = dimensions.values()
+            assert dimensions.keys() == {"DBInstanceIdentifier"}
+            (cluster,) = [cluster for cluster in (HOME, RECOVERY) if instance in cluster.instances]
+            return 86_400.0 if question.region == cluster.region else None
         case "AWS/RDS" if question.region == follower.region:
             assert dimensions == {"DBClusterIdentifier": follower.identifier}
             return {"AuroraGlobalDBRPOLag": 250.0, "AuroraGlobalDBReplicationLag": 120.0}[question.metric]
@@ -50,7 +66,7 @@ def exposed(url: str) -> Mapping[tuple[str, str], float]:
     """Name, and the value of the dimension that tells it from others of its name → value of what is fetched."""
     found: dict[tuple[str, str], float] = {}
     for name, labels, value in re.findall(r"^(aws_\w+)\{(.*)\} (\S+)$", get(f"{url}/metrics"), re.MULTILINE):
-        (told,) = re.findall(r'dimension_(?:Data|DBClusterIdentifier)="([^"]+)"', labels)
+        (told,) = re.findall(r'dimension_(?:Data|DBClusterIdentifier|DBInstanceIdentifier)="([^"]+)"', labels)
         found[name, told] = float(value)
     return found
 
@@ -90,6 +106,21 @@ def test_every_figure_comes_out_by_the_name_that_alerts_read(tmp_path: Path) -> 
             ("aws_quikapp_recovery_restore_duration_maximum", "files"): 300,
             ("aws_rds_aurora_global_dbrpolag_maximum", "quikapp-live-database-recovery"): 250,
             ("aws_rds_aurora_global_dbreplication_lag_maximum", "quikapp-live-database-recovery"): 120,
+            ("aws_rds_engine_uptime_maximum", "quikapp-live-database-0"): 86_400,
+            ("aws_rds_engine_uptime_maximum", "quikapp-live-database-1"): 86_400,
+            ("aws_rds_engine_uptime_maximum", "quikapp-live-database-recovery-0"): 86_400,
+        }
+
+
+def test_an_instance_that_is_lost_has_no_uptime_and_leaves_the_others_theirs(tmp_path: Path) -> None:
+    def without_one(question: Question) -> float | None:
+        lost = ("DBInstanceIdentifier", "quikapp-live-database-1") in question.dimensions
+        return None if lost else known(question)
+
+    with exporter(tmp_path, LIVE, without_one) as (url, _):
+        assert {told for name, told in exposed(url) if "uptime" in name} == {
+            "quikapp-live-database-0",
+            "quikapp-live-database-recovery-0",
         }
 
 
@@ -115,7 +146,7 @@ def test_what_has_no_value_has_no_series_and_what_is_refused_takes_nothing_else_
         }
 
 
-def test_each_figure_is_looked_for_over_three_of_its_hours_and_each_lag_over_ten_minutes(
+def test_each_figure_is_looked_for_over_three_of_its_hours_and_what_aurora_tells_over_ten_minutes(
     tmp_path: Path,
 ) -> None:
     with exporter(tmp_path, LIVE, known) as (_, cloudwatch):
@@ -129,7 +160,7 @@ def test_each_figure_is_looked_for_over_three_of_its_hours_and_each_lag_over_ten
     }
 
 
-def test_without_objectives_it_asks_for_backups_alone(tmp_path: Path) -> None:
+def test_without_objectives_it_asks_for_backups_and_instances_alone(tmp_path: Path) -> None:
     with exporter(tmp_path, DEV, known) as (_, cloudwatch):
         asked = {
             (question.region, question.metric, *sorted(value for _, value in question.dimensions))
@@ -139,6 +170,7 @@ def test_without_objectives_it_asks_for_backups_alone(tmp_path: Path) -> None:
         ("eu-west-1", "BackupAge", "database", "dev"),
         ("eu-west-1", "BackupAge", "dev", "files"),
         ("eu-west-1", "CopyAge", "dev", "files"),
+        ("eu-west-1", "EngineUptime", "quikapp-live-database-0"),
     }
 
 

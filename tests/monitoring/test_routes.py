@@ -8,20 +8,24 @@ import json
 import re
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from components.monitoring.routes import configuration
+from components.monitoring.routes import HEARTBEAT_PACE, configuration
 from components.monitoring.rules import alerts
+from operations.promises import HEARTBEAT
+from operations.recovery import spelled
 from tests.monitoring.environments import facts_of
 from tests.monitoring.routing import inhibits, paces, receivers_of, told_at
 from tests.monitoring.tables import INHIBITED, PAGING, TOLD
 from tests.rules.shapes import SHAPES
 from tests.unit.stack_configuration import STACKS
+
+ROOT = Path(__file__).parents[2]
 
 Configuration = Mapping[str, Any]
 Labels = Mapping[str, str]
@@ -74,7 +78,7 @@ OUT_OF_HOURS = [
 ]
 
 PACES: dict[str, tuple[list[str], str, str, str]] = {
-    "heartbeat": (["alertname"], "1s", "1m", "4m"),
+    "heartbeat": (["alertname"], "1s", "30s", "50s"),
     "pagerduty-p1": (["priority"], "20s", "90s", "1h"),
     "pagerduty-p2": (["priority"], "20s", "90s", "4h"),
     "slack-incidents": (["priority"], "20s", "90s", "4h"),
@@ -320,6 +324,23 @@ def test_an_alert_that_another_does_not_explain_is_told(source: Labels, target: 
 
 def test_all_alerts_of_one_priority_are_one_group_that_comes_as_fast_as_the_priority_asks() -> None:
     assert dict(paces(PAGED)) == PACES
+
+
+def test_a_heartbeat_may_be_late_and_one_may_be_lost_before_anybody_is_called_for_it() -> None:
+    """What expects it calls by the deadline; a peer waits 15 s for each before it, and there are five at most."""
+    (beat,) = [route for route in PAGED["route"]["routes"] if route["receiver"] == "heartbeat"]
+    due, asked = (int(beat[key].removesuffix("s")) for key in ("repeat_interval", "group_interval"))
+    at_most = timedelta(seconds=due + asked + 4 * 15)
+    assert 2 * at_most < HEARTBEAT
+    assert HEARTBEAT_PACE.interval < HEARTBEAT_PACE.repeat <= HEARTBEAT / 3
+
+
+def test_whoever_sets_up_the_heartbeats_receiver_is_told_the_deadline_that_the_recovery_time_counts_on() -> (
+    None
+):
+    deadline = f"after {spelled(HEARTBEAT)} without one"
+    for page in ("docs/deployment-guide.md", "docs/runbooks/watchdog.md"):
+        assert deadline in (ROOT / page).read_text(), page
 
 
 # --- mutation ------------------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ from tests.rules.worlds import (
     node,
     restarted_and_replaced,
     restarts,
+    running,
     sent,
     slots,
     statefulset,
@@ -511,10 +512,12 @@ BACKUP = "BackupOverdue"
 NOTHING_NEWER = "A restore from it would bring back nothing that is newer."
 
 
-def backup_overdue(data: str, figure: str, what: str) -> Firing:
+def backup_overdue(
+    data: str, figure: str, what: str, priority: str = "P3", age: str = "1d 12h 0m 1s old, above 36 hours"
+) -> Firing:
     return Firing(
-        "P3",
-        f"The last {what} is 1d 12h 0m 1s old, above 36 hours",
+        priority,
+        f"The last {what} is {age}",
         NOTHING_NEWER,
         "data",
         "backup-overdue.md",
@@ -546,6 +549,28 @@ BACKUP_CASES = [
     ),
     Case(
         about=BACKUP,
+        title="three days have passed since each backup and copy",
+        series={**HEALTHY, **ages(259_201)},
+        alerts={
+            "0m": [
+                backup_overdue(data, figure, what, priority, f"3d 0h 0m 1s old, above {limit} hours")
+                for data, figure, what in (
+                    ("database", "BackupAge", "backup of the database"),
+                    ("files", "BackupAge", "backup of the files"),
+                    ("files", "CopyAge", "copy of the files"),
+                )
+                for priority, limit in (("P3", 36), ("P2", 72))
+            ]
+        },
+    ),
+    Case(
+        about=BACKUP,
+        title="three days are not above three days",
+        series={**HEALTHY, **ages(259_200)},
+        values=[count(BACKUP, "5m", None, severity="critical"), count(BACKUP, "5m", 3, severity="warning")],
+    ),
+    Case(
+        about=BACKUP,
         title="a day and a half are not above a day and a half",
         series={**HEALTHY, **ages(129_600)},
         values=[count(BACKUP, "5m", None)],
@@ -559,8 +584,83 @@ BACKUP_CASES = [
     ),
 ]
 
+INSTANCE = "DatabaseInstanceMissing"
+
+
+def instances_missing(database: str, missing: int) -> Firing:
+    return Firing(
+        "P2",
+        f"Missing instances of {database}: {missing}",
+        "If the writer or its region were lost now, the database would be back later than is promised.",
+        "data",
+        "database-instance-missing.md",
+        {"database": database},
+    )
+
+
+INSTANCE_CASES = [
+    Case(
+        about=INSTANCE,
+        title="a reader at home and one in the recovery region are gone",
+        series={**targets(), **running("database-0", "database-2", "database-recovery-0")},
+        alerts={
+            "14m": [],
+            "15m": [
+                instances_missing("quikapp-live-database", 1),
+                instances_missing("quikapp-live-database-recovery", 1),
+            ],
+        },
+    ),
+    Case(
+        about=INSTANCE,
+        title="nobody could take over in the recovery region",
+        series={**targets(), **running("database-0", "database-1", "database-2")},
+        alerts={"14m": [], "15m": [instances_missing("quikapp-live-database-recovery", 2)]},
+    ),
+    Case(
+        about=INSTANCE,
+        title="an instance that is declared by no stack file stands for none that is",
+        series={**targets(), **running("database-0", "database-1", "database-10", "restored-database-2")},
+        alerts={
+            "15m": [
+                instances_missing("quikapp-live-database", 1),
+                instances_missing("quikapp-live-database-recovery", 2),
+            ],
+        },
+    ),
+    Case(
+        about=INSTANCE,
+        title="one scrape of the exporter that fails lets nobody wait anew",
+        series={
+            **targets(cloudwatch_exporter="1x9 0 1x30"),
+            **running("database-0", "database-1", "database-recovery-0", "database-recovery-1"),
+        },
+        alerts={"14m": [], "15m": [instances_missing("quikapp-live-database", 1)]},
+    ),
+    Case(
+        about=INSTANCE,
+        title="without the exporter nobody can tell",
+        series=targets(cloudwatch_exporter="1x2 0x40"),
+        alerts={"30m": []},
+    ),
+    Case(
+        about=INSTANCE,
+        title="all of them run",
+        series=HEALTHY,
+        values=[count(INSTANCE, "5m", None)],
+    ),
+    Case(
+        about=INSTANCE,
+        title="an environment of one region has instances, too",
+        shape=DEV,
+        series=targets(),
+        values=[count(INSTANCE, "15m", 1, database="quikapp-dev-database")],
+    ),
+]
+
 RESTORE = "RestoreTestOverdue"
 TOO_SLOW = "RestoreTooSlow"
+BEYOND_PLAN = "RestoreBeyondPlan"
 
 
 def restored(name: str, seconds: int) -> Series:
@@ -590,6 +690,17 @@ def restore_slow(data: str) -> Firing:
     )
 
 
+def restore_beyond_plan(data: str) -> Firing:
+    return Firing(
+        "P3",
+        f"The last tested restore of the {data} took 3h 0m 1s, above the 3 hours planned",
+        "What is said of recovery times, and was accepted as a risk, is no longer true.",
+        "data",
+        "restore-beyond-plan.md",
+        {"data": data},
+    )
+
+
 RESTORE_CASES = [
     Case(
         about=RESTORE,
@@ -614,6 +725,18 @@ RESTORE_CASES = [
         title="a quarter of an hour is not above a quarter of an hour",
         series={**HEALTHY, **restored("restore_duration", 900)},
         values=[count(TOO_SLOW, "5m", None)],
+    ),
+    Case(
+        about=BEYOND_PLAN,
+        title="each restore took longer than is planned with",
+        series={**HEALTHY, **restored("restore_duration", 10_801)},
+        alerts={"0m": [restore_beyond_plan("database"), restore_beyond_plan("files")]},
+    ),
+    Case(
+        about=BEYOND_PLAN,
+        title="three hours are not above three hours",
+        series={**HEALTHY, **restored("restore_duration", 10_800)},
+        values=[count(BEYOND_PLAN, "5m", None)],
     ),
     Case(
         about=RESTORE,
@@ -674,6 +797,31 @@ UNKNOWN_CASES = [
                 unknown("files", "RestoreAge", "tested restore of the files"),
             ],
         },
+    ),
+    Case(
+        about=UNKNOWN,
+        title="scrapes of the exporter that fail now and then let nobody wait for another day",
+        step="10m",
+        # At 20 h and 40 h, of 59.
+        series=targets(cloudwatch_exporter="1x119 0 1x119 0 1x120"),
+        values=[
+            not_yet(UNKNOWN, "1430m", severity="warning"),
+            count(UNKNOWN, "1440m", 5, severity="warning"),
+            count(UNKNOWN, "2400m", 5, severity="warning"),
+            count(UNKNOWN, "3540m", 5, severity="warning"),
+        ],
+    ),
+    Case(
+        about=UNKNOWN,
+        title="one scrape of the exporter that fails lets nobody wait for the lag anew",
+        series=targets(cloudwatch_exporter="1x9 0 1x30"),
+        alerts={"14m": [], "15m": [LAG_UNKNOWN]},
+    ),
+    Case(
+        about=UNKNOWN,
+        title="while the exporter is away for good the lag is not told of",
+        series=targets(cloudwatch_exporter="1x2 0x60"),
+        alerts={"15m": [], "30m": []},
     ),
     Case(
         about=UNKNOWN,
@@ -1092,6 +1240,7 @@ CASES = [
     *NODES_CASES,
     *LAG_CASES,
     *BACKUP_CASES,
+    *INSTANCE_CASES,
     *RESTORE_CASES,
     *UNKNOWN_CASES,
     *PARTS_CASES,

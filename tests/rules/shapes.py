@@ -29,6 +29,7 @@ DEV: Final = Watched(
     runbooks_url="https://github.com/quikapp/operations/blob/main/docs/runbooks",
     retention_days=3,
     chores=(LOG_SWEEP,),
+    databases={"quikapp-dev-database": ("quikapp-dev-database-0",)},
 )
 QA: Final = replace(DEV, environment="qa", sla=95)
 UAT: Final = replace(DEV, environment="uat", sla=99, retention_days=7)
@@ -50,6 +51,17 @@ LIVE: Final = Watched(
     retention_days=31,
     recovery=RecoveryWatched(recovery_point=timedelta(seconds=30), restore_test_days=7),
     chores=(LOG_SWEEP, INDEX_CLEANER),
+    databases={
+        "quikapp-live-database": (
+            "quikapp-live-database-0",
+            "quikapp-live-database-1",
+            "quikapp-live-database-2",
+        ),
+        "quikapp-live-database-recovery": (
+            "quikapp-live-database-recovery-0",
+            "quikapp-live-database-recovery-1",
+        ),
+    },
 )
 STAGING: Final = replace(LIVE, environment="staging", sla=99.9)
 

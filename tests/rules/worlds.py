@@ -211,6 +211,14 @@ def lag(recovery_point: str, replication: str = "100x40") -> Series:
     }
 
 
+def running(*instances: str) -> Series:
+    """Instances of the database that tell how long they have run; `quikapp-live-` is understood."""
+    return {
+        f'aws_rds_engine_uptime_maximum{{dimension_DBInstanceIdentifier="quikapp-live-{instance}"}}': "86400+60x40"
+        for instance in instances
+    }
+
+
 def cron_job(name: str, made: int, succeeded: int | None) -> Series:
     """When a CronJob was made and when it last succeeded, in seconds from when the series begin; None: never."""
     labels = f'namespace="monitoring", cronjob="{name}"'
@@ -240,6 +248,7 @@ HEALTHY: Series = {
     **figure("restore_duration", "database", "600x40"),
     **figure("restore_duration", "files", "300x40"),
     **lag("200x40"),
+    **running("database-0", "database-1", "database-2", "database-recovery-0", "database-recovery-1"),
     **cron_job("log-sweep", -864_000, 0),
     **cron_job("jaeger-index-cleaner", -864_000, 0),
 }

@@ -16,16 +16,16 @@ READ: Final = tuple(
 )
 """The pages whose commands are looked at."""
 
-PROGRAMS: Final = frozenset({"aws", "git", "kubectl", "make", "pulumi", "uv"})
+PROGRAMS: Final = frozenset({"aws", "gh", "git", "kubectl", "make", "pulumi", "uv"})
 """What a command that is shown in a sentence, or in a block without a language, begins with."""
 
 SHELL: Final = frozenset(
-    {"[", "awk", "base64", "break", "cat", "cd", "command", "curl", "cut", "date", "echo", "export", "grep", "head", "jq", "mkdir", "paste", "read"}
+    {"[", "awk", "base64", "break", "cat", "cd", "comm", "command", "curl", "cut", "date", "echo", "export", "grep", "head", "jq", "mkdir", "paste", "read"}
     | {"rm", "sed", "seq", "set", "shift", "sleep", "sort", "sudo", "tail", "test", "tr", "wc", "xargs"}
 )  # fmt: skip
 """A shell, and what is beside one on any machine."""
 
-OUTSIDE: Final = frozenset({"aws", "git", "kubectl", "psql", "pg_dump"})
+OUTSIDE: Final = frozenset({"aws", "gh", "git", "kubectl", "psql", "pg_dump"})
 """Programs of others that ask an account, a cluster, a database or a clone."""
 
 

@@ -40,6 +40,9 @@ class _Scanner:
             elif char in "\n;|&":
                 self.at += 1
                 words = self._ended(words)
+            elif char == ")":  # what stands before it is a pattern of `case`
+                self.at += 1
+                words = []
             elif char == "(":
                 self.at += 1
                 if self.text.startswith(")", self.at):  # a function: its body is read like any commands

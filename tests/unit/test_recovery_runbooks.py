@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,12 +14,17 @@ from typing import Any, Final
 
 import pytest
 
+from components.state_backend import StateBackend, StateBackendArgs
 from operations import promises
+from operations.backup import Data, retention_days
+from operations.environments import EnvironmentName
 from operations.incidents import Step
-from operations.recovery import Loss, spelled
+from operations.recovery import Loss
 from operations.slots import Slot
+from operations.state import StackAccess, StateFacts
 from rehearsal.recover.run import Scenario
-from tests.unit.components.test_environment import facts_of
+from tests.unit.components.recording import ACCOUNT, record
+from tests.unit.components.test_environment import environment, facts_of
 from tests.unit.pages import code, fences, prose, section, table
 from tests.unit.stack_configuration import document
 
@@ -57,18 +65,29 @@ def test_the_times_are_those_that_are_planned_for_live(page: str) -> None:
     assert table(section(PAGES[page], "Detection")) == [
         {
             "Comes back": recovery.subject,
-            "Loses at most": spelled(recovery.point.loses),
-            "In all, at most": spelled(_bounded(recovery.time)),
-            "Of which": ", ".join(f"{part.step} {spelled(_bounded(part.takes))}" for part in recovery.parts),
+            "Loses at most": promises.bound(recovery.point.loses),
+            "In all, at most": promises.bound(recovery.time),
+            "Of which": ", ".join(f"{part.step} {promises.bound(part.takes)}" for part in recovery.parts),
         }
         for recovery in promises.kept(facts_of("live").declared).recoveries
         if recovery.loss is _loss(page)
     ]
 
 
-def _bounded(span: Any) -> Any:
-    assert span is not None, "in live somebody is called, and every time has a bound"
-    return span
+def test_who_has_no_reader_to_fail_over_to_is_named() -> None:
+    """With the writer at home, and while it is in the recovery region: then the instances there count."""
+    alone: dict[str, set[str]] = {"home": set(), "recovery": set()}
+    for stack in EnvironmentName:
+        stated = document(stack)
+        if stated["quikapp:database"]["instances"] < 2:
+            alone["home"].add(stack)
+        if stated.get("quikapp:recovery", {"instances": 2})["instances"] < 2:
+            alone["recovery"].add(stack)
+    said = (
+        f"one instance where the writer is ({', '.join(sorted(alone['home']))}; {', '.join(sorted(alone['recovery']))}, "
+        "while `quikapp:recovery.writer` is `recovery`)"
+    )
+    assert said in " ".join(section(PAGES["loss-of-writer.md"], "Detection").split())
 
 
 @every_runbook
@@ -276,15 +295,15 @@ COMMANDS: Final[Mapping[str, set[str]]] = {
     "rds wait db-instance-deleted": {"--db-instance-identifier"},
     "route53 change-resource-record-sets": {"--change-batch", "--hosted-zone-id"},
     "route53 list-resource-record-sets": {"--hosted-zone-id"},
-    "s3 cp": set(),
+    "s3 cp": {"--only-show-errors", "--source-region", "--storage-class"},
     "s3 ls": {"--recursive", "--summarize"},
-    "s3 sync": {"--dryrun", "--source-region", "--storage-class"},
     "s3api copy-object": {"--bucket", "--copy-source", "--key", "--storage-class"},
     "s3api delete-object": {"--bucket", "--key", "--version-id"},
     "s3api get-object": {"--bucket", "--key", "--version-id"},
     "s3api get-object-lock-configuration": {"--bucket"},
     "s3api list-buckets": set(),
     "s3api list-object-versions": {"--bucket", "--prefix"},
+    "s3api list-objects-v2": {"--bucket"},
     "sts get-caller-identity": set(),
 }
 """Commands of the AWS CLI with options of theirs. All but `eks update-kubeconfig`, `rds generate-db-auth-token` and `s3` were compared
@@ -358,6 +377,158 @@ def test_the_commands_of_aws_are_found_at_all() -> None:
         "--target-db-cluster-identifier",
         "--allow-data-loss",
     }
+
+
+# --- files that come back ------------------------------------------------------------------------------------------
+
+AWS: Final = """\
+import json, os, pathlib, sys
+
+words = sys.argv[1:]
+here = pathlib.Path(os.environ["HERE"])
+if words[:2] == ["s3api", "list-objects-v2"]:
+    listed = here / words[words.index("--bucket") + 1]
+    if not listed.exists():
+        sys.exit("NoSuchBucket")
+    print(json.dumps(json.loads(listed.read_text()) or None))
+elif words[:2] == ["s3", "cp"]:
+    with (here / "copied").open("a") as log:
+        log.write(json.dumps(words[2:4]) + "\\n")
+else:
+    sys.exit(f"not expected: {words}")
+"""
+"""A stand-in for the command line of AWS: buckets are files that list their keys, and what is copied is written down."""
+
+JQ: Final = """\
+import json, sys
+
+assert sys.argv[1:] == ["-r", ".[]?"], sys.argv
+for key in json.load(sys.stdin) or []:
+    print(key)
+"""
+
+
+def brought_back(folder: Path, *, kept: list[str], there: list[str] | None) -> list[tuple[str, str]]:
+    """What the runbook copies from the backup to the files where these are in the buckets; None is one that cannot be listed."""
+    step = re.split(r"^\d\. ", section(PAGES["lost-file.md"], "Mitigation"), flags=re.MULTILINE)[5]
+    (script,) = fences(step, "sh")
+    tools = folder / "tools"
+    tools.mkdir()
+    for name, text in (("aws", AWS), ("jq", JQ)):
+        (tools / name).write_text(f"#!{sys.executable}\n{text}")
+        (tools / name).chmod(0o700)
+    (folder / "the-backup").write_text(json.dumps(kept))
+    if there is not None:
+        (folder / "the-files").write_text(json.dumps(there))
+    (folder / "missing").write_text("of-another-day\n")
+    subprocess.run(
+        ["bash", "-c", script.body],  # each line, whatever became of the one before, as at a prompt
+        cwd=folder,
+        env={
+            "PATH": f"{tools}:/usr/bin:/bin",
+            "HERE": str(folder),
+            "BACKUP": "the-backup",
+            "FILES": "the-files",
+            "REGION": "eu-west-1",
+            "RECOVERY": "eu-central-1",
+        },
+        capture_output=True,
+        check=False,
+    )
+    log = folder / "copied"
+    copied = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+    return sorted((source, destination) for source, destination in copied)
+
+
+def test_only_files_that_are_missing_come_back_and_none_that_users_changed_is_overwritten(
+    tmp_path: Path,
+) -> None:
+    kept = ["a/1.pdf", "a/10.pdf", 'b/it\'s a "name" with $HOME.txt', "c/ärger.txt", "Z/upper.txt", "-dash"]
+    there = ["a/1.pdf", "Z/upper.txt", "new/since-then.txt"]
+    assert brought_back(tmp_path, kept=kept, there=there) == sorted(
+        (f"s3://the-backup/{key}", f"s3://the-files/{key}") for key in kept if key not in there
+    )
+
+
+@pytest.mark.parametrize(
+    ("there", "wanted"),
+    [
+        pytest.param([], 2, id="a bucket that is empty gets all"),
+        pytest.param(["a", "b", "c"], 0, id="one that lacks nothing gets nothing"),
+        pytest.param(None, 0, id="one that cannot be listed is not taken for empty"),
+    ],
+)
+def test_how_much_comes_back(tmp_path: Path, there: list[str] | None, wanted: int) -> None:
+    assert len(brought_back(tmp_path, kept=["a", "b"], there=there)) == wanted
+
+
+@every_page
+def test_nothing_is_synchronized_onto_the_files_of_users(page: str) -> None:
+    """`aws s3 sync` replaces what has another size, also where that is newer."""
+    for line in _shell(page).splitlines():
+        words = line.split()
+        for at in (at for at in range(len(words)) if words[at : at + 3] == ["aws", "s3", "sync"]):
+            assert "$FILES" not in words[at + 4], line
+
+
+# --- the keys ------------------------------------------------------------------------------------------------------
+
+
+def descriptions() -> set[str]:
+    """Of every key that live and the home of the state have."""
+    home = StateBackendArgs(
+        facts=StateFacts(
+            bucket="quikapp-state-test",
+            recovery_region="eu-central-1",
+            administrators=(f"arn:aws:iam::{ACCOUNT}:role/administrator",),
+            stacks={
+                EnvironmentName.LIVE: StackAccess(updates=(f"arn:aws:iam::{ACCOUNT}:role/live-pipeline",))
+            },
+            kept_days=90,
+            owner="platform",
+            cost_center="operations",
+        ),
+        region="eu-west-1",
+        tags={"owner": "platform"},
+    )
+    found: set[str] = set()
+    for program in (lambda: environment(facts_of("live")), lambda: StateBackend("state", home)):
+        made = record(program)
+        keys = (*made.of("aws:kms/key:Key"), *made.of("aws:kms/replicaKey:ReplicaKey"))
+        found |= {key.inputs["description"] for key in keys}
+        made.close()
+    return found
+
+
+def test_every_key_that_an_intruder_could_destroy_has_a_row_that_says_what_it_opens() -> None:
+    triage = section(PAGES["ransomware.md"], "Triage")
+    shown = triage[triage.index("   | key, by its description |") :].partition("\n\n")[0]
+    rows = table(textwrap.dedent(shown))
+    patterns = [
+        ".+".join(map(re.escape, said.split("…")))
+        for row in rows
+        for said in re.findall(r"`([^`]+)`", row["key, by its description"])
+    ]
+    known = descriptions()
+    for description in known:
+        matching = [pattern for pattern in patterns if re.fullmatch(pattern, description)]
+        assert len(matching) == 1, f"{description}: {matching}"
+    for pattern in patterns:
+        assert any(re.fullmatch(pattern, description) for description in known), pattern
+    assert all(row["opens"] for row in rows)
+
+
+def test_what_is_held_for_good_is_not_promised_of_a_copy_whose_lock_is_over() -> None:
+    """ADR 16: the lock of a version counts from its creation, and a file that does not change has one version."""
+    triage = section(PAGES["ransomware.md"], "Triage")
+    rows = table(triage[triage.index("\n| copy |") + 1 :].partition("\n\n")[0])
+    days = retention_days(Data.FILES)
+    told = {row["copy"]: row["who can destroy it"] for row in rows if "backup bucket of live" in row["copy"]}
+    locked, over = (told[copy] for copy in sorted(told, key=lambda copy: "lock is over" in copy))
+    assert all(f"{days} days" in copy for copy in told)
+    assert locked.startswith("nobody")
+    assert "administrator" in over
+    assert "the vault" in over
 
 
 @every_page

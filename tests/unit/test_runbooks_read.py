@@ -30,8 +30,9 @@ from operations.incidents import OBJECTIVES, Severity, Step
 from operations.metrics import KEY_METRICS, KeyMetric, Level, promql_duration
 from operations.monitoring import AGENTS_NAMESPACE, INDEX_CLEANER, LOG_SWEEP, NAMESPACE, ON_NODES, Part
 from operations.priorities import PRIORITY_OF_LEVEL, ROUTES, Paging, Priority
+from operations.promises import RESTORE
 from operations.recovery import RTO
-from operations.recovery_alerts import BACKUP_PERIOD, LAG_SHARES, overdue
+from operations.recovery_alerts import BACKUP_PERIOD, LAG_SHARES, LONG_OVERDUE, overdue
 from operations.release import Release, SlotCapacity
 from operations.slo import BURN_RATES
 from operations.slots import Slot
@@ -173,6 +174,7 @@ LIVE: Final = Watched(
     retention_days=31,
     recovery=RecoveryWatched(recovery_point=timedelta(seconds=30), restore_test_days=7),
     chores=(LOG_SWEEP, INDEX_CLEANER),
+    databases={"quikapp-live-database": ("quikapp-live-database-0",)},
 )
 
 
@@ -217,13 +219,21 @@ def test_the_pages_of_backups_and_recovery_have_the_thresholds_of_live() -> None
     said = {shares[level]: share for level, share in LAG_SHARES.items()}
     assert said == {"nine tenths of the bound": 0.9, "half of the bound": 0.5}
     assert all(words in lag for words in shares.values())
-    backups = table(section(PAGES["backup-overdue.md"], "Detection"))
+    *backups, late = table(section(PAGES["backup-overdue.md"], "Detection"))
     assert all(hours(BACKUP_PERIOD) in row["Fires when"] for row in backups)
+    assert f"above {LONG_OVERDUE / timedelta(hours=1):g} hours" in late["Fires when"]
     (restores,) = table(section(PAGES["restore-test-overdue.md"], "Detection"))
     days = timedelta(days=recovery["restoreTestDays"])
     assert f"in live {hours(days).removeprefix('above ')}" in restores["Fires when"]
     (slow,) = table(section(PAGES["restore-too-slow.md"], "Detection"))
     assert f"above {RTO / timedelta(minutes=1):g} minutes" in slow["Fires when"]
+    (beyond,) = table(section(PAGES["restore-beyond-plan.md"], "Detection"))
+    assert f"above {RESTORE / timedelta(hours=1):g} hours" in beyond["Fires when"]
+
+
+def test_no_page_silences_the_alert_that_a_silence_of_slow_restores_must_not_hide() -> None:
+    assert "alertname=RestoreTooSlow" in PAGES["restore-too-slow.md"]
+    assert [name for name, text in PAGES.items() if "alertname=RestoreBeyondPlan" in text] == []
 
 
 @pytest.mark.parametrize("alert", alerts(LIVE), ids=lambda alert: f"{alert.name} {dict(alert.labels)}")

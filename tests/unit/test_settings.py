@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.strategies import DataObject, SearchStrategy
 
 from operations.facts import EnvironmentFacts
+from operations.recovery import Risk
+from operations.retention import LockMode
 from settings import KEYS, Settings, SettingsError, load, parse
 from tests.unit.stack_configuration import (
     ABSENT,
@@ -171,6 +173,14 @@ FAULTS = (
         "live",
         {"quikapp:environment.recoveryRegion": "eu-west-1"},
         ('quikapp:environment.recoveryRegion = "eu-west-1": allowed is another region than aws:region',),
+    ),
+    Case(
+        "a recovery region that AWS copies nothing to",
+        "dev",
+        {"quikapp:environment.recoveryRegion": "cn-north-1"},
+        (
+            'quikapp:environment.recoveryRegion = "cn-north-1": is of the partition aws-cn; allowed is a region of aws, as eu-west-1 is: AWS copies nothing from one partition to another (https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html)',
+        ),
     ),
     Case(
         "recovery nowhere",
@@ -720,6 +730,14 @@ FAULTS = (
         ),
     ),
     Case(
+        "files locked for good by a typing error",
+        "live",
+        {"quikapp:retention": {"filesDays": 900}},
+        (
+            "quikapp:retention.filesDays = 900: an SLA of 99.99 locks the backup bucket and the vaults for as long, and nobody can take that back, not even for a typing error; allowed is at most 365",
+        ),
+    ),
+    Case(
         "logs for a period that CloudWatch does not know",
         "live",
         {"quikapp:retention": {"logsDays": 31}},
@@ -734,12 +752,12 @@ FAULTS = (
         (
             "quikapp:recovery: is missing; the operations page promises a recovery point < 1 min; after a loss of the region the daily copy in a vault of the recovery region may have lost 1 d 12 h; declare an Aurora global database here, with a network and instances in the recovery region",
             "quikapp:recovery: the operations page promises a recovery time < 15 min; after a loss of the region the database takes 3 h 2 min, most of it for the restore; to shorten that: declare an Aurora global database in quikapp:recovery, which fails over instead",
-            "quikapp:recovery.acceptedRisks: application-rebuilt-from-git is missing; the operations page promises a recovery time < 15 min, and that is at risk: The application runs in one cluster: when that or its region is lost, it is built anew from Git, which takes longer than the recovery time. Accept the risk here, by its name, or mend it: it takes a second cluster that runs in the recovery region, which no key declares",
-            "quikapp:recovery.acceptedRisks: bad-migration-takes-a-restore is missing; the operations page promises a recovery point < 1 min and a recovery time < 15 min, and that is at risk: Replicas repeat a bad migration at once: what undoes it is a restore, which takes up to a few hours and goes back to a moment up to five minutes ago. Accept the risk here, by its name, or mend it: it takes migrations that can be undone without a restore, which the application has to bring",
+            "quikapp:recovery.acceptedRisks: application-rebuilt-from-git is missing; the operations page promises a recovery time < 15 min, and that is at risk: The application runs in one cluster: when that is lost, it is built anew from Git, which takes longer than the recovery time; when its region is, it takes a program that nobody has written yet, and no time bounds that. Accept the risk here, by its name, or mend it: it takes a second cluster that runs in the recovery region, which no key declares",
+            "quikapp:recovery.acceptedRisks: bad-migration-takes-a-restore is missing; the operations page promises a recovery point < 1 min and a recovery time < 15 min, and that is at risk: Replicas repeat a bad migration at once: what undoes it is a restore to the moment before, which takes up to a few hours, and what was written since is lost or carried over by hand. Accept the risk here, by its name, or mend it: it takes migrations that can be undone without a restore, which the application has to bring",
             "quikapp:recovery.acceptedRisks: commits-wait-for-the-recovery-region is missing; the operations page promises both an SLA and a recovery point < 1 min, and that is at risk: The bound on the recovery point makes commits wait while the recovery region, the only other one, is out of reach or too far behind: losing it stops all writes until the bound is taken off. Accept the risk here, by its name, or mend it: it takes a follower in a third region, which no key declares",
             "quikapp:recovery.acceptedRisks: files-copied-daily is missing; the operations page promises a recovery point < 1 min, and that is at risk: Files are copied to the recovery region once a day, as the page has it: what was written since is lost with the region. Accept the risk here, by its name, or mend it: it takes files that S3 replicates as they are written, which no key declares",
             "quikapp:recovery.acceptedRisks: nobody-is-called is missing; the operations page promises a recovery time < 15 min, and a response within 5 min to SEV1, and that is at risk: Without PagerDuty alerts go to Slack alone: nobody is sure to answer within the response time, so the recovery time has no bound. Accept the risk here, by its name, or mend it: declare quikapp:monitoring.paging",
-            "quikapp:recovery.acceptedRisks: ransomware-takes-a-restore is missing; the operations page promises a recovery point < 1 min and a recovery time < 15 min, and that is at risk: What an intruder has destroyed comes back from a locked vault: as old as the last daily recovery point, and after a restore of up to a few hours. Accept the risk here, by its name, or mend it: it takes a copy that runs in an account of its own, which no key declares",
+            "quikapp:recovery.acceptedRisks: ransomware-takes-a-restore is missing; the operations page promises a recovery point < 1 min and a recovery time < 15 min, and that is at risk: What an intruder has destroyed comes back from a locked vault: as it was before the first sign of them, however long ago that is, and after a restore of up to a few hours. Accept the risk here, by its name, or mend it: it takes a copy that runs in an account of its own, which no key declares",
         ),
     ),
     Case(
@@ -829,6 +847,17 @@ FAULTS = (
         ),
     ),
     Case(
+        "serverless instances that are too small for a global database",
+        "live",
+        {
+            "quikapp:database.instanceClass": ABSENT,
+            "quikapp:database.serverless": {"minAcu": 7.5, "maxAcu": 64},
+        },
+        (
+            "quikapp:database.serverless.minAcu = 7.5: a global database takes at least 8 in both regions: whoever follows has to be large enough to take over (https://docs.aws.amazon.com/AmazonRDS/latest/AuroraUserGuide/aurora-serverless-v2.setting-capacity.html)",
+        ),
+    ),
+    Case(
         "a writer in neither region",
         "live",
         {"quikapp:recovery.writer": "elsewhere"},
@@ -886,9 +915,7 @@ FAULTS = (
         "a risk twice",
         "live",
         {"quikapp:recovery.acceptedRisks": ["files-copied-daily", "files-copied-daily"]},
-        (
-            'quikapp:recovery.acceptedRisks = ["files-copied-daily", "files-copied-daily"]: names files-copied-daily twice',
-        ),
+        ('quikapp:recovery.acceptedRisks[1] = "files-copied-daily": is named already, as acceptedRisks[0]',),
     ),
     Case(
         "less than is promised, where there are recovery objectives",
@@ -1201,7 +1228,9 @@ def test_a_stack_without_an_sla_may_declare_a_recovery_region_and_then_has_its_o
                 "recoveryPointSeconds": 59,
                 "restoreTestDays": 1,
                 "acceptedRisks": [],
-            }
+            },
+            "quikapp:cluster.deletionProtection": True,
+            "quikapp:database.serverless": {"minAcu": 8, "maxAcu": 16},
         },
     )
 
@@ -1213,6 +1242,57 @@ def test_a_stack_without_an_sla_may_declare_a_recovery_region_and_then_has_its_o
         "nobody-is-called",
         "ransomware-takes-a-restore",
     ]
+
+
+def test_what_recovery_objectives_promise_is_not_deleted_by_mistake_whatever_the_sla() -> None:
+    given_file = changed(
+        document("uat"),
+        {
+            "quikapp:recovery": {
+                "network": {"cidr": "10.130.0.0/16", "zones": ["a", "b"]},
+                "instances": 1,
+                "recoveryPointSeconds": 30,
+                "restoreTestDays": 7,
+                "acceptedRisks": [risk for risk in Risk if risk is not Risk.BUDGET_SPENT],
+            },
+            "quikapp:database.serverless": {"minAcu": 8, "maxAcu": 16},
+        },
+    )
+
+    assert refused("uat", given_file) == (
+        "quikapp:cluster.deletionProtection = false: recovery objectives take deletion protection",
+    )
+    protected = changed(given_file, {"quikapp:cluster.deletionProtection": True})
+    assert parse("uat", configuration(protected), SECRETS).lock is LockMode.GOVERNANCE
+
+
+@pytest.mark.parametrize(("stack", "days"), [("live", 365), ("staging", 900), ("dev", 36_500)])
+def test_files_are_kept_for_as_long_as_a_lock_can_be_taken_off_or_ends_within_a_year(
+    stack: str, days: int
+) -> None:
+    given_file = changed(document(stack), {"quikapp:retention": {"filesDays": days}})
+
+    assert parse(stack, configuration(given_file), SECRETS).retention.files_days == days
+
+
+@pytest.mark.parametrize(
+    ("region", "recovery"), [("cn-north-1", "cn-northwest-1"), ("us-gov-west-1", "us-gov-east-1")]
+)
+def test_a_recovery_region_is_of_the_same_partition_whichever_that_is(region: str, recovery: str) -> None:
+    given_file = changed(
+        document("dev"), {"aws:region": region, "quikapp:environment.recoveryRegion": recovery}
+    )
+
+    assert parse("dev", configuration(given_file), SECRETS).recovery_region == recovery
+
+
+def test_a_risk_that_is_named_again_is_found_in_a_long_list_too() -> None:
+    risks = [*document("live")["quikapp:recovery"]["acceptedRisks"], "ransomware-takes-a-restore"]
+    given_file = changed(document("live"), {"quikapp:recovery.acceptedRisks": risks})
+
+    assert refused("live", given_file) == (
+        'quikapp:recovery.acceptedRisks[6] = "ransomware-takes-a-restore": is named already, as acceptedRisks[3]',
+    )
 
 
 def test_a_group_that_may_be_left_out_may_be_null() -> None:

@@ -16,6 +16,7 @@ from tests.unit.shell import commands
         ("p() { a -n x; }\np 1", [["a", "-n", "x"], ["p", "1"]]),
         ('for X in 1 2; do\n  a "$X"\ndone', [["a", "$X"]]),
         ("if ! a; then b; fi", [["a"], ["b"]]),
+        ('case "$X" in\n  *-y) a 1 ;;\n  *) b ;;\nesac\nc', [["a", "1"], ["b"], ["c"]]),
         ("a > out.json 2>&1 < in.json", [["a"]]),
         ('read -r A B <<<"$(c)"', [["c"], ["read", "-r", "A", "B"]]),
         ("a --region <region> --x <the one>", [["a", "--region", "<region>", "--x", "<the one>"]]),

@@ -20,14 +20,24 @@ from components.monitoring.dashboards.panels import (
     trend,
 )
 from components.monitoring.dashboards.reads import ERRORS, runbook, volume_share
-from components.monitoring.rules import FIGURE_TITLE, FULL, Watched, alert_name, figure, lag_seconds
+from components.monitoring.rules import (
+    FIGURE_TITLE,
+    FULL,
+    Watched,
+    alert_name,
+    figure,
+    instances_running,
+    lag_seconds,
+)
 from operations.backup import SCHEDULE
 from operations.metrics import ERROR_RATE, LATENCY_P99, Level
 from operations.monitoring import NAMESPACE
+from operations.promises import RESTORE
 from operations.recovery import RPO, RTO
 from operations.recovery_alerts import (
     BACKUP_PERIOD,
     BACKUPS,
+    LONG_OVERDUE,
     RESTORES,
     Figure,
     Lag,
@@ -52,6 +62,7 @@ def data(watched: Watched, database_services: Collection[str]) -> Dashboard:
         [
             _promises(),
             _backups(watched),
+            *_instances(watched),
             *_recovery(watched),
             *_database(watched, database_services),
             _volumes(watched),
@@ -101,7 +112,27 @@ def _days(retention: timedelta | None) -> str:
 def _backups(watched: Watched) -> Section:
     return Section(
         "Backups",
-        [_age(told, BACKUP_PERIOD, "BackupOverdue", watched) for told in BACKUPS],
+        [_age(told, BACKUP_PERIOD, "BackupOverdue", watched, critical=LONG_OVERDUE) for told in BACKUPS],
+        height=4,
+    )
+
+
+def _instances(watched: Watched) -> Iterator[Section]:
+    if not watched.databases:
+        return
+    yield Section(
+        "Instances of the database",
+        [
+            number(
+                f"Instances of {cluster}",
+                f"Those that tell how long they have run. Good is {len(instances)}: one writes, the others can take over.",
+                Query(f"{instances_running(instances)} or vector(0)"),
+                unit=units.Short,
+                steps=((None, CRITICAL), (len(instances), GOOD)),
+                links=[runbook(watched, "DatabaseInstanceMissing")],
+            )
+            for cluster, instances in watched.databases.items()
+        ],
         height=4,
     )
 
@@ -148,11 +179,11 @@ def _recovery(watched: Watched) -> Iterator[Section]:
             if told.figure is Figure.RESTORE_AGE
             else number(
                 f"Time of the last {FIGURE_TITLE[told]}",
-                f"Good is at most {RTO.total_seconds() / 60:g} minutes.",
+                f"Good is at most {RTO.total_seconds() / 60:g} minutes; {RESTORE / timedelta(hours=1):g} hours are planned with.",
                 Query(figure(told)),
                 unit=units.DurationSeconds,
-                steps=((None, GOOD), (RTO.total_seconds(), WARNING)),
-                links=[runbook(watched, "RestoreTooSlow")],
+                steps=((None, GOOD), (RTO.total_seconds(), WARNING), (RESTORE.total_seconds(), CRITICAL)),
+                links=[runbook(watched, "RestoreTooSlow"), runbook(watched, "RestoreBeyondPlan")],
             )
             for told in RESTORES
         ],
@@ -160,14 +191,17 @@ def _recovery(watched: Watched) -> Iterator[Section]:
     )
 
 
-def _age(told: Told, period: timedelta, alert: str, watched: Watched) -> Panel:
+def _age(
+    told: Told, period: timedelta, alert: str, watched: Watched, critical: timedelta | None = None
+) -> Panel:
     limit = overdue(period)
+    later = () if critical is None else ((critical.total_seconds(), CRITICAL),)
     return number(
         f"Since the last {FIGURE_TITLE[told]}",
         f"Good is about {period.days * 24} hours at most; {limit / timedelta(hours=1):g} are too many.",
         Query(figure(told)),
         unit=units.DurationSeconds,
-        steps=((None, GOOD), (limit.total_seconds(), WARNING)),
+        steps=((None, GOOD), (limit.total_seconds(), WARNING), *later),
         links=[runbook(watched, alert)],
     )
 

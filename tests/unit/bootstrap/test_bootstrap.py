@@ -92,6 +92,18 @@ def test_its_project_is_the_one_that_the_policies_close() -> None:
                 "the copy must survive the loss of that region"
             ],
         ),
+        (
+            changed(recoveryRegion="cn-north-1"),
+            [
+                f'{STATE}.recoveryRegion = "cn-north-1": is of the partition aws-cn; allowed is a region of aws, as eu-west-1 is: '
+                "AWS copies nothing from one partition to another "
+                "(https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html)"
+            ],
+        ),
+        (
+            {key: value for key, value in changed(recoveryRegion="cn-north-1").items() if key == STATE},
+            ["aws:region: is missing"],
+        ),
         (changed(keptDays=7), [f"{STATE}.keptDays = 7: allowed is at least 30"]),
         (changed(keptDays=3650), [f"{STATE}.keptDays = 3650: allowed is at most 365"]),
         (changed(owner=None), [f"{STATE}.owner: is missing"]),

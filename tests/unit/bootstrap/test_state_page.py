@@ -4,16 +4,17 @@ person is among the duties."""
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 
 import yaml
 
 from components.state_backend import REPLICATION_RULE
-from operations.drift import Open, Unknown, actions
+from operations.drift import Drift, Open, Replication, StateCopy, Unknown, actions
 from operations.environments import EnvironmentName
 from operations.limits import REPLICATION_TIME_MINUTES
 from operations.pipeline import Purpose, github_environment, role_name
-from operations.state import PROJECT, login_url, secrets_provider, stack_keys
+from operations.state import META_KEY, PROJECT, login_url, project_keys, secrets_provider, stack_keys
 from settings import STATE, parse_state
 from tests.unit.pages import PAGES, ROOT, section, table
 from tests.unit.stack_configuration import configuration
@@ -117,6 +118,7 @@ def test_whether_it_is_copied_is_asked_where_s3_tells_it_and_under_the_name_of_t
     Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/repl-metrics.html
     """
     asked = " ".join(commands(section(STATE_PAGE, "Is it copied")).replace("\\\n", " ").split())
+    asked, _, mended = asked.partition("aws s3 sync ")
     home, copy = FACTS.bucket_name(REGION), FACTS.bucket_name(FACTS.recovery_region)
     assert asked.startswith(
         f"export AWS_REGION={REGION} aws cloudwatch get-metric-statistics --namespace AWS/S3 "
@@ -127,10 +129,64 @@ def test_whether_it_is_copied_is_asked_where_s3_tells_it_and_under_the_name_of_t
         ("DestinationBucket", copy),
         ("RuleId", REPLICATION_RULE),
     ]
-    (bucket, key) = re.findall(r"head-object --bucket (\S+) --key (\S+)", asked)[0]
-    assert bucket == home
-    assert any(fnmatchcase(key, pattern) for pattern in stack_keys("live"))
-    assert any("(state.md#is-it-copied)" in duty for duty in duties("every week"))
+    # What no night asks of.
+    (keys,) = re.findall(r"for KEY in (.+?); do", asked)
+    assert keys.split() == [META_KEY, f".pulumi/stacks/{PROJECT}/{STACK}.json"]
+    assert any(fnmatchcase(keys.split()[1], pattern) for pattern in project_keys(PROJECT))
+    assert re.findall(r"head-object --bucket (\S+) --key (\S+)", asked) == [(home, '"$KEY"')]
+    assert any("(state.md#is-it-copied)" in duty for duty in duties("every month"))
+    # What S3 does not try again is copied once it is written once more.
+    assert re.findall(r"BUCKET=(\S+)", mended) == [home]
+    assert "s3api copy-object" in mended
+    assert "--metadata-directive REPLACE" in mended, (
+        "S3 takes no copy of an object onto itself that changes nothing"
+    )
+
+
+def test_nothing_is_carried_back_before_what_the_loss_cut_off_is_known_to_be_here() -> None:
+    """`aws s3 sync` puts an older state over a newer one of another size."""
+    back = commands(section(STATE_PAGE, "The region is lost"))
+    before, sync = re.split(r"(?=aws s3 sync )", back)
+    (keys,) = re.findall(r"for KEY in (.+?); do", before)
+    name = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["name"]
+    assert keys.split() == [*(f"{name}/{stack}" for stack in EnvironmentName), f"{PROJECT}/{STACK}"]
+    assert f"for PLACE in {REGION} {FACTS.recovery_region}; do" in before
+    assert ".pulumi/stacks/$KEY.json" in before
+    assert "[LastModified,ReplicationStatus]" in before
+    assert sync.startswith(
+        f"aws s3 sync {login_url(FACTS.bucket_name(FACTS.recovery_region))} {login_url(FACTS.bucket_name(REGION))} "
+    )
+    assert "--delete" not in sync
+    assert '--exclude ".pulumi/locks/*"' in sync
+
+
+def test_an_issue_of_a_state_that_is_not_copied_leads_to_what_to_do_about_it() -> None:
+    written, asked = datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 11, 24, tzinfo=UTC)
+    told = {
+        status: Drift(
+            stack=EnvironmentName.LIVE, copied=StateCopy(status=status, written=written, asked=asked)
+        )
+        for status in Replication
+    }
+    bad = {status for status, drift in told.items() if not drift.is_quiet}
+    for status in bad:
+        (opened,) = actions(told[status], [])
+        assert isinstance(opened, Open)
+        assert re.findall(r"docs/drift\.md#([\w-]+)", opened.body) == ["a-state-that-is-not-copied"]
+    said = section(DRIFT_PAGE, "A state that is not copied")
+    rows = table(said)
+    assert {word for row in rows for word in re.findall(r"`([^`]+)`", row["S3 says"])} == bad
+    assert f"`PENDING`, {REPLICATION_TIME_MINUTES.value} minutes" in said
+    assert all(row["what to do"] for row in rows)
+    for status in set(Replication) - bad:
+        assert f"`{status}`" in said
+
+
+def test_a_night_that_never_began_is_seen_by_a_person_every_day() -> None:
+    shown = "gh run list --workflow drift.yml --branch main --limit 1"
+    assert f"`{shown}`" in duties("every day")
+    assert shown in commands(section(DRIFT_PAGE, "A night that fails"))
+    assert "schedule:" in (ROOT / ".github" / "workflows" / "drift.yml").read_text()
 
 
 def test_the_page_promises_of_the_copy_what_replication_time_control_does() -> None:

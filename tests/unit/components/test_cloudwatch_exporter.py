@@ -31,13 +31,19 @@ LIVE = CloudwatchExporterArgs(
     environment="live",
     region="eu-west-1",
     clusters=[
-        DatabaseCluster(region="eu-west-1", identifier="quikapp-live-database"),
-        DatabaseCluster(region="eu-central-1", identifier="quikapp-live-database-recovery"),
+        DatabaseCluster(
+            region="eu-west-1", identifier="quikapp-live-database", instances=("quikapp-live-database-0",)
+        ),
+        DatabaseCluster(
+            region="eu-central-1",
+            identifier="quikapp-live-database-recovery",
+            instances=("quikapp-live-database-recovery-0",),
+        ),
     ],
     cluster_name="quikapp-live",
     tags={"owner": "platform"},
 )
-DEV = replace(LIVE, environment="dev", clusters=[], cluster_name="quikapp-dev")
+DEV = replace(LIVE, environment="dev", clusters=LIVE.clusters[:1], cluster_name="quikapp-dev")
 
 
 def exporter(record: Record, given: CloudwatchExporterArgs) -> Recording[CloudwatchExporter]:

@@ -28,6 +28,7 @@ LIVE = Watched(
     retention_days=31,
     recovery=RecoveryWatched(recovery_point=timedelta(seconds=30), restore_test_days=7),
     chores=(LOG_SWEEP, INDEX_CLEANER),
+    databases={"quikapp-live-database": ("one", "two"), "quikapp-live-database-recovery": ("three",)},
 )
 DEV = replace(LIVE, environment="dev", sla=None, retention_days=3, recovery=None, chores=(LOG_SWEEP,))
 DATABASE = ("api",)
@@ -192,6 +193,7 @@ def test_every_runbook_that_a_panel_links_to_exists() -> None:
             "api-latency-p99",
             "backup-overdue",
             "cpu-usage",
+            "database-instance-missing",
             "error-budget-burn",
             "error-rate",
             "housekeeping-overdue",
@@ -200,6 +202,7 @@ def test_every_runbook_that_a_panel_links_to_exists() -> None:
             "node-down",
             "pod-restarts",
             "replication-lag",
+            "restore-beyond-plan",
             "restore-test-overdue",
             "restore-too-slow",
             "rule-evaluation-failing",
@@ -418,14 +421,14 @@ def shown(watched: Watched, ending: str) -> dict[str, tuple[Sequence[str], Seque
     }
 
 
-def test_backups_are_shown_everywhere_with_the_threshold_of_their_alert() -> None:
+def test_backups_are_shown_everywhere_with_the_thresholds_of_their_alerts() -> None:
     backups = {
         "Since the last backup of the database": 'backup_age_maximum{dimension_Data="database"}',
         "Since the last backup of the files": 'backup_age_maximum{dimension_Data="files"}',
         "Since the last copy of the files": 'copy_age_maximum{dimension_Data="files"}',
     }
     wanted = {
-        title: ([f"max(aws_quikapp_recovery_{series})"], [(129_600, "orange")])
+        title: ([f"max(aws_quikapp_recovery_{series})"], [(129_600, "orange"), (259_200, "red")])
         for title, series in backups.items()
     }
     for watched in (LIVE, DEV):
@@ -445,7 +448,7 @@ def test_where_recovery_is_promised_lag_and_restores_are_shown_with_the_threshol
     }
     assert {title: colors for title, (_, colors) in shown(LIVE, "restore of the database").items()} == {
         "Since the last tested restore of the database": [(648_000, "orange")],
-        "Time of the last tested restore of the database": [(900, "orange")],
+        "Time of the last tested restore of the database": [(900, "orange"), (10_800, "red")],
     }
     assert shown(LIVE, "restore of the files").keys() == {
         "Since the last tested restore of the files",
@@ -456,6 +459,18 @@ def test_where_recovery_is_promised_lag_and_restores_are_shown_with_the_threshol
         for panel in panels(read(DEV)["data"])
         if re.search("point|Replica|restore", panel["title"])
     ]
+
+
+def test_the_instances_of_each_cluster_are_counted_against_those_that_are_declared() -> None:
+    counted = 'count(aws_rds_engine_uptime_maximum{dimension_DBInstanceIdentifier=~"%s"}) or vector(0)'
+    assert {
+        panel["title"]: (expressions(panel), steps(panel))
+        for panel in panels(BOARDS["data"])
+        if panel["title"].startswith("Instances of")
+    } == {
+        "Instances of quikapp-live-database": ([counted % "one|two"], [(None, "red"), (2, "green")]),
+        "Instances of quikapp-live-database-recovery": ([counted % "three"], [(None, "red"), (1, "green")]),
+    }
 
 
 def test_the_promises_about_data_are_those_of_the_page() -> None:

@@ -4,6 +4,7 @@ The expectations are written out, not taken from the program: each holds one wir
 """
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
@@ -64,16 +65,44 @@ def bounds(made: Wired) -> dict[tuple[str, str], list[str]]:
     }
 
 
-def lags(made: Wired) -> dict[tuple[str, str], set[str]]:
-    """What the CloudWatch exporter fetches of databases, by identifier and region of the cluster."""
+def fetched(made: Wired, dimension: str) -> dict[tuple[str, str], set[str]]:
+    """What the CloudWatch exporter fetches of databases under a dimension, by its value and the region."""
     jobs = json.loads(config_map(made, "cloudwatch-exporter-config")["cloudwatch.json"])["static"]
     return {
-        (dimension["value"], region): {metric["name"] for metric in job["metrics"]}
+        (found["value"], region): {metric["name"] for metric in job["metrics"]}
         for job in jobs
         if job["namespace"] == "AWS/RDS"
-        for dimension in job["dimensions"]
+        for found in job["dimensions"]
+        if found["name"] == dimension
         for region in job["regions"]
     }
+
+
+def lags(made: Wired) -> dict[tuple[str, str], set[str]]:
+    """What the CloudWatch exporter fetches of clusters, by their identifier and region."""
+    return fetched(made, "DBClusterIdentifier")
+
+
+def alerting(made: Wired, name: str) -> list[Mapping[str, Any]]:
+    """The rendered rules of an alert, as Prometheus reads them."""
+    file = json.loads(config_map(made, "prometheus-config-")["rules.json"])
+    return [rule for group in file["groups"] for rule in group["rules"] if rule.get("alert") == name]
+
+
+def limits(made: Wired, name: str) -> list[str]:
+    """What the values that an alert is about are compared with."""
+    return [rule["expr"].rpartition(" > ")[2] for rule in alerting(made, name)]
+
+
+def with_instances(stack: str, home: int, away: int) -> Wired:
+    """A stack whose file says how many instances there are, at home and in the recovery region."""
+    stated = document(stack)
+    values = {
+        **stated,
+        "quikapp:database": {**stated["quikapp:database"], "instances": home},
+        "quikapp:recovery": {**stated["quikapp:recovery"], "instances": away},
+    }
+    return recording_of(settings.parse(stack, configuration(values), SECRETS))
 
 
 def with_its_writer_away(stack: str) -> Wired:
@@ -206,6 +235,48 @@ def test_after_a_failover_the_writer_in_the_recovery_region_has_the_bound(stack:
     }
 
 
+@pytest.mark.parametrize("stack", [name for name, expected in EXPECTED.items() if expected.global_database])
+def test_rpo_below_1_minute_alerts_at_half_and_at_nine_tenths_of_where_commits_wait(stack: str) -> None:
+    with recorded(stack) as made:
+        found = limits(made, "ReplicationLag")
+
+    assert found == ["15", "27", "15"]  # of 30 s
+
+
+# --- instances: who takes over ---------------------------------------------------------------------------------------
+
+
+@each_stack
+def test_every_instance_of_the_database_is_fetched_and_counted(stack: str) -> None:
+    with recorded(stack) as made:
+        declared = {
+            (instance.inputs["identifier"], instance.inputs["region"])
+            for instance in made.of("aws:rds/clusterInstance:ClusterInstance")
+        }
+        found = fetched(made, "DBInstanceIdentifier")
+        counted = [rule["expr"] for rule in alerting(made, "DatabaseInstanceMissing")]
+
+    assert found == {instance: {"EngineUptime"} for instance in declared}
+    named = [
+        re.findall(r'^(\d+) - .*DBInstanceIdentifier=~"([^"]+)"', expression)[0] for expression in counted
+    ]
+    assert all(int(number) == len(names.split("|")) for number, names in named)
+    assert {name for _, names in named for name in names.split("|")} == {name for name, _ in declared}
+
+
+def test_more_instances_at_home_or_in_the_recovery_region_are_watched_as_well() -> None:
+    made = with_instances("live", 4, 3)
+
+    assert [rule["expr"].partition(" - ")[0] for rule in alerting(made, "DatabaseInstanceMissing")] == [
+        "4",
+        "3",
+    ]
+    assert set(fetched(made, "DBInstanceIdentifier")) == {
+        *((f"quikapp-live-database-{number}", HOME) for number in range(4)),
+        *((f"quikapp-live-database-recovery-{number}", RECOVERY) for number in range(3)),
+    }
+
+
 # --- restores: tested weekly -----------------------------------------------------------------------------------------
 
 
@@ -223,3 +294,11 @@ def test_restores_of_database_and_files_are_tested_every_sunday(stack: str) -> N
         if EXPECTED[stack].global_database
         else {}
     )
+
+
+@each_stack
+def test_restores_that_were_not_tested_for_seven_days_and_a_half_are_told(stack: str) -> None:
+    with recorded(stack) as made:
+        found = limits(made, "RestoreTestOverdue")
+
+    assert found == (["648000", "648000"] if EXPECTED[stack].global_database else [])

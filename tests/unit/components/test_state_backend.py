@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -223,6 +225,21 @@ def test_who_looks_for_drift_reads_and_cannot_write(
     assert lets(made, site, LIVE_READER, "s3:GetObject", key)
     for action in ("s3:PutObject", "s3:DeleteObject"):
         assert not lets(made, site, LIVE_READER, action, key, iam_allows=True)
+
+
+@every_site
+def test_who_looks_for_drift_asks_whether_its_own_state_is_copied_and_of_no_other(
+    made: Recording[StateBackend], site: str
+) -> None:
+    """`HeadObject` takes the right to read the object.
+
+    Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+    """
+    text = (Path(__file__).parents[3] / ".github" / "workflows" / "drift.yml").read_text()
+    (key,) = re.findall(r'head-object .*--key "(\S+)"', text)
+    own, other = (key.replace("$STACK", stack) for stack in ("live", "dev"))
+    assert lets(made, site, LIVE_READER, "s3:GetObject", own)
+    assert not lets(made, site, LIVE_READER, "s3:GetObject", other, iam_allows=True)
 
 
 @every_site

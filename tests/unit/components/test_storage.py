@@ -7,6 +7,7 @@ import pytest
 
 from components.buckets import ObjectLock, PrivateBucketArgs
 from components.storage import (
+    NEVER_COPIED,
     BackupBucket,
     BackupBucketArgs,
     FilesBucket,
@@ -16,7 +17,9 @@ from components.storage import (
 )
 from operations.retention import BucketPlan, LockMode, StorageClass, Transition
 from tests.unit.components.conftest import Record
-from tests.unit.components.recording import Recording, Resource
+from tests.unit.components.policy_decisions import Request, is_allowed
+from tests.unit.components.recording import ACCOUNT, Recording, Resource
+from tests.unit.pages import PAGES, section
 
 TAGS = {"environment": "test", "owner": "operations"}
 REGION = "eu-west-1"
@@ -117,7 +120,11 @@ def test_access_lists_are_off_in_every_bucket(record: Record) -> None:
 def test_every_bucket_refuses_plain_http_to_itself_and_its_objects(record: Record) -> None:
     made = storage(record)
     policies = {
-        policy.inputs["bucket"]: json.loads(policy.inputs["policy"])["Statement"]
+        policy.inputs["bucket"]: [
+            statement
+            for statement in json.loads(policy.inputs["policy"])["Statement"]
+            if "Condition" in statement
+        ]
         for policy in made.of(POLICY)
     }
     assert policies == {
@@ -132,6 +139,49 @@ def test_every_bucket_refuses_plain_http_to_itself_and_its_objects(record: Recor
         ]
         for bucket in made.of(BUCKET)
     }
+
+
+def writes(made: Recording[Storage], bucket: str, key: str) -> bool:
+    """Whether somebody whom IAM lets write may write a file under the key."""
+    request = Request(
+        principal=f"arn:aws:iam::{ACCOUNT}:role/quikapp-test-blue-api",
+        action="s3:PutObject",
+        resource=f"{made.one(BUCKET, bucket).outputs['arn']}/{key}",
+        iam_allows=True,
+    )
+    return is_allowed(made.one(POLICY, f"{bucket}-policy").inputs["policy"], request)
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["/", "/photos", "photos//2006/January", "photos/./2006", "photos/../2006", "a/b//", "//", "a/../../b"],
+)
+def test_a_file_that_would_never_be_copied_is_refused_when_it_is_written(record: Record, key: str) -> None:
+    """Else it would be in no daily copy, and the age of the copy would be that of all the others."""
+    assert not writes(storage(record), "storage-files", key)
+
+
+@pytest.mark.parametrize(
+    "key", ["photos", "photos/2006/January", "a/b/", "a.b/c..d", "a/.hidden", "a/...", "..", "a b/ü"]
+)
+def test_any_other_file_may_be_written(record: Record, key: str) -> None:
+    assert writes(storage(record), "storage-files", key)
+
+
+def test_what_cannot_be_copied_can_still_be_read_and_deleted(record: Record) -> None:
+    made = storage(record)
+    refused = [
+        statement["Action"]
+        for statement in json.loads(made.one(POLICY, "storage-files-policy").inputs["policy"])["Statement"]
+        if "Condition" not in statement
+    ]
+    assert refused == [["s3:PutObject"]]
+
+
+def test_whoever_brings_the_application_is_told_of_the_keys_that_are_refused() -> None:
+    told = section(PAGES["docs/deployment-guide.md"], "What the application must bring")
+    for pattern in NEVER_COPIED:
+        assert f"`{pattern.replace('*', '')}`" in told
 
 
 def test_every_bucket_is_versioned_before_its_lifecycle_counts_versions(record: Record) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from components.vaults import Source, Vaults, VaultsArgs
 from operations.backup import Data, retention_days
 from operations.limits import LOCK_GRACE_MINIMUM
 from operations.recovery import Site
+from operations.recovery_alerts import BACKUP_PERIOD, LONG_OVERDUE, PUBLISHED, SLACK, overdue
 from operations.retention import LockMode, VaultPlan, vault_plan
 from tests.unit.components.conftest import Record
 from tests.unit.components.policy_decisions import granted
@@ -115,10 +117,28 @@ def test_a_recovery_point_a_day_is_kept_for_as_long_as_promised_in_both_regions(
     assert made.one(PLAN, name).inputs["region"] == selection["region"] == HOME
 
 
-def test_a_backup_is_given_up_before_the_next_one_begins(record: Record) -> None:
-    for plan in vaults(record).of(PLAN):
-        (daily,) = plan.inputs["rules"]
-        assert 60 <= daily["startWindow"] < daily["completionWindow"] < 24 * 60
+def window(made: Recording[Vaults], data: str, key: str) -> timedelta:
+    return timedelta(minutes=rule(made, f"vaults-{data}-home")[key])
+
+
+def test_a_backup_begins_and_usually_ends_before_its_age_is_too_old(record: Record) -> None:
+    """It begins anywhere in its window, and the age is as old as the last report; what is left of the slack it may take."""
+    for data in ("database", "files"):
+        begins = window(vaults(record), data, "startWindow")
+        assert timedelta(hours=1) <= begins
+        assert SLACK - begins - PUBLISHED >= timedelta(hours=10)
+    # Before the next one has ended.
+    assert SLACK < BACKUP_PERIOD
+
+
+def test_a_snapshot_that_hangs_is_given_up_before_the_next_one_begins(record: Record) -> None:
+    assert SLACK < window(vaults(record), "database", "completionWindow") < BACKUP_PERIOD
+
+
+def test_a_first_backup_of_all_files_may_take_days_and_is_overdue_meanwhile(record: Record) -> None:
+    """Given up each night, it would never exist."""
+    assert window(vaults(record), "files", "completionWindow") == timedelta(days=7)
+    assert overdue(BACKUP_PERIOD) < LONG_OVERDUE < timedelta(days=7)
 
 
 def test_recovery_points_carry_the_tags_of_their_environment(record: Record) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import pytest
 from delivery import cli
 from delivery.errors import DeliveryError
 from delivery.github import GitHub, GitHubIssues
-from operations.drift import Action, Cause, Difference, Drift, Open, markdown
+from operations.drift import Action, Cause, Difference, Drift, Open, Replication, markdown
 from operations.environments import EnvironmentName
 from tests.unit.delivery.fake_github import REPOSITORY, TOKEN, FakeGitHub, fake_github
 
@@ -249,6 +250,28 @@ def test_the_exit_code_tells_drift_from_quiet(
     assert capsys.readouterr().out.startswith("live ")
 
 
+@pytest.mark.parametrize(("status", "code"), [("COMPLETED", 0), ("FAILED", 2), ("None", 2)])
+def test_what_s3_says_of_the_state_goes_into_what_is_reported(
+    monkeypatch: pytest.MonkeyPatch, status: str, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found_now(monkeypatch, QUIET)
+    answer = ("--copied", f"2026-11-24T02:00:00+00:00\t{status}")
+    assert run(monkeypatch, "--stack", "live", "--json", *answer) == code
+    found = Drift.model_validate_json(capsys.readouterr().out)
+    assert found.copied is not None
+    assert found.copied.status is Replication(status)
+    assert found.copied.written.isoformat() == "2026-11-24T02:00:00+00:00"
+    assert run(monkeypatch, "--stack", "live", *answer) == code
+    assert ("not copied" in capsys.readouterr().out) is (code == 2)
+
+
+def test_a_state_that_has_just_been_written_has_time_to_be_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+    found_now(monkeypatch, QUIET)
+    for age, code in ((timedelta(minutes=1), 0), (timedelta(minutes=16), 2)):
+        written = datetime.now(UTC) - age
+        assert run(monkeypatch, "--stack", "live", "--copied", f"{written.isoformat()}\tPENDING") == code
+
+
 def test_a_preview_that_fails_is_neither_quiet_nor_drift(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,6 +290,8 @@ def test_a_preview_that_fails_is_neither_quiet_nor_drift(
         ([], "--stack"),
         (["--stack", "prod"], "'dev', 'qa', 'uat', 'staging', 'live'"),
         (["--stack", "live", "--json", "--markdown"], "choose one"),
+        (["--stack", "live", "--copied", "COMPLETED"], "--copied = 'COMPLETED': allowed is what"),
+        (["--stack", "live", "--copied", ""], "--copied = '': allowed is what"),
         (["--stak", "live"], "No such option"),
         (["report"], "Missing"),
         (["report", "."], "--log"),

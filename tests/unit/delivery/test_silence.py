@@ -81,7 +81,9 @@ def test_where_nobody_drives_nobody_is_waited_for(record: Record | None) -> None
 
 def test_a_process_of_this_machine_that_is_gone_needs_no_waiting() -> None:
     here = lease_of("ada", START)
-    gone = lease(socket.gethostname(), pid=2**22 + 1).model_copy(update={"boot": here.boot})
+    gone = lease(socket.gethostname(), pid=2**22 + 1).model_copy(
+        update={"boot": here.boot, "namespace": here.namespace}
+    )
     assert World(Record(state=STATE, lease=gone)).wait() == timedelta()
 
 

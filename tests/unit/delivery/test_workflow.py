@@ -9,13 +9,15 @@ import subprocess
 import sys
 import sysconfig
 import tomllib
+from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from operations.drift import Cause, Difference, Drift
+from operations.drift import Cause, Difference, Drift, StateCopy
 from operations.environments import EnvironmentName
 from tests.unit.delivery.fake_github import REPOSITORY, TOKEN, FakeGitHub, fake_github
 from tests.unit.delivery.workflows import FOLDER, ROOT, load, rendered, steps_of, value
@@ -89,13 +91,21 @@ def test_it_installs_the_versions_that_the_project_names() -> None:
 # --- from what was found to the issues -----------------------------------------------------------------------------
 
 
-def perform(job: dict[str, Any], step: str, folder: Path, uv: str, **environment: str) -> int:
-    """The exit code of a step's script, run in a folder as the runner does it, with a stand-in for `uv`."""
+WRITTEN = "2026-11-24T02:00:00+00:00"
+COPIED = f"printf '{WRITTEN}\\tCOMPLETED\\n'"
+BACKEND = "s3://quikapp-state-test"
+
+
+def perform(
+    job: dict[str, Any], step: str, folder: Path, uv: str, aws: str = COPIED, **environment: str
+) -> int:
+    """The exit code of a step's script, run in a folder as the runner does it, with stand-ins for `uv` and `aws`."""
     (found,) = [each for each in job["steps"] if each.get("name") == step]
     tools = folder / "tools"
     tools.mkdir(exist_ok=True)
-    (tools / "uv").write_text(f"#!/bin/sh\n{uv}\n")
-    (tools / "uv").chmod(0o700)
+    for name, script in (("uv", uv), ("aws", aws)):
+        (tools / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tools / name).chmod(0o700)
     return subprocess.run(
         ["bash", "-e", "-c", found["run"]],
         cwd=folder,
@@ -106,8 +116,41 @@ def perform(job: dict[str, Any], step: str, folder: Path, uv: str, **environment
 
 @pytest.mark.parametrize(("code", "after"), [(0, 0), (2, 0), (1, 1), (137, 137)])
 def test_drift_is_kept_and_a_failure_fails_the_job(tmp_path: Path, code: int, after: int) -> None:
-    assert perform(JOB, LOOK, tmp_path, f'echo "$@"\nexit {code}', STACK="live") == after
-    assert (tmp_path / "live.json").read_text() == "run --no-sync drift --stack live --json\n"
+    uv = f'echo "$@"\nexit {code}'
+    assert perform(JOB, LOOK, tmp_path, uv, STACK="live", PULUMI_BACKEND_URL=BACKEND) == after
+    assert (tmp_path / "live.json").read_text() == (
+        f"run --no-sync drift --stack live --copied {WRITTEN}\tCOMPLETED --json\n"
+    )
+
+
+def test_whether_the_state_is_copied_is_asked_of_the_stacks_own_in_the_bucket_that_is_the_backend(
+    tmp_path: Path,
+) -> None:
+    aws = f'printf "%s\\n" "$@" > asked\n{COPIED}'
+    uv = 'printf "%s\\n" "$@" > told'
+    assert perform(JOB, LOOK, tmp_path, uv, aws, STACK="live", PULUMI_BACKEND_URL=BACKEND) == 0
+    operation, options = (tmp_path / "asked").read_text().splitlines()[:2], asked_of(tmp_path / "asked")
+    project = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["name"]
+    assert operation == ["s3api", "head-object"]
+    assert options == {
+        "--bucket": "quikapp-state-test",
+        "--key": f".pulumi/stacks/{project}/live.json",
+        "--query": "[LastModified,ReplicationStatus]",
+        "--output": "text",
+    }
+    told = (tmp_path / "told").read_text().splitlines()
+    assert StateCopy.told(told[told.index("--copied") + 1], datetime.now(UTC)).is_there
+
+
+def asked_of(file: Path) -> dict[str, str]:
+    """The options of a command of AWS with their values, a line each."""
+    words = file.read_text().splitlines()[2:]
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def test_a_copy_that_cannot_be_asked_for_fails_the_job_and_nothing_is_kept(tmp_path: Path) -> None:
+    assert perform(JOB, LOOK, tmp_path, "exit 0", "exit 254", STACK="live", PULUMI_BACKEND_URL=BACKEND) == 254
+    assert not (tmp_path / "live.json").exists()
 
 
 def test_of_a_stack_that_could_not_be_looked_at_nothing_is_kept() -> None:
@@ -159,7 +202,7 @@ def test_what_was_found_reaches_the_issues_and_so_does_what_could_not_be(tmp_pat
         code = 1 if stack is EnvironmentName.LIVE else 2 if differs else 0
         (folder := tmp_path / stack).mkdir()
         uv = f"cat <<'END'\n{found.model_dump_json(by_alias=True)}\nEND\nexit {code}"
-        if perform(JOB, LOOK, folder, uv, STACK=stack) == 0:
+        if perform(JOB, LOOK, folder, uv, STACK=stack, PULUMI_BACKEND_URL=BACKEND) == 0:
             fetched.mkdir(parents=True, exist_ok=True)
             shutil.copy(folder / rendered(keep["with"]["path"], {"matrix.stack": stack}), fetched)
     with fake_github() as github:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,9 @@ from operations.drift import (
     Drift,
     Issue,
     Open,
+    Replication,
     Rewrite,
+    StateCopy,
     Unknown,
     actions,
     markdown,
@@ -146,6 +149,97 @@ def test_one_issue_is_open_where_there_is_drift_and_none_elsewhere(
     assert actions(found, left) == ()
 
 
+# --- whether the state is copied -----------------------------------------------------------------------------------
+
+ASKED = datetime(2026, 11, 24, 2, 17, tzinfo=UTC)
+
+
+def stated(status: str, age: timedelta) -> Drift:
+    """What a night finds that differs in nothing, of a state that is so old."""
+    answer = f"{(ASKED - age).isoformat()}\t{status}\n"
+    return Drift(stack=LIVE, copied=StateCopy.told(answer, ASKED))
+
+
+@pytest.mark.parametrize(
+    ("status", "age"),
+    [
+        ("FAILED", timedelta(minutes=1)),
+        ("FAILED", timedelta(days=30)),
+        ("None", timedelta(minutes=1)),
+        ("None", timedelta(days=30)),
+        ("PENDING", timedelta(minutes=15)),
+        ("PENDING", timedelta(days=1)),
+    ],
+)
+def test_a_state_that_is_in_one_region_only_opens_the_issue_though_nothing_differs(
+    status: str, age: timedelta
+) -> None:
+    found = stated(status, age)
+    body = markdown(found)
+    assert actions(found, []) == (Open("Drift: live", body),)
+    assert body.startswith("live is as Git declares it. Its state is not copied to the other region.\n")
+    assert f"S3 says `{status}` of its copy" in body
+    assert "docs/drift.md#a-state-that-is-not-copied" in body
+    assert f"written on {ASKED - age:%Y-%m-%d %H:%M} UTC" in body
+
+
+@pytest.mark.parametrize(
+    ("status", "age"),
+    [
+        ("COMPLETED", timedelta(minutes=1)),
+        ("COMPLETED", timedelta(days=30)),
+        ("REPLICA", timedelta(days=30)),
+        ("PENDING", timedelta(minutes=14, seconds=59)),
+    ],
+)
+def test_a_state_that_is_in_both_regions_or_on_its_way_is_quiet(status: str, age: timedelta) -> None:
+    found = stated(status, age)
+    assert found.is_quiet
+    assert actions(found, []) == ()
+    assert actions(found, [Issue(7, "…")]) == (Close(7, "Nothing differs any more."),)
+    assert markdown(found) == "live is as Git declares it.\n"
+
+
+def test_night_after_night_a_state_that_is_not_copied_gives_the_same_text() -> None:
+    written = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+    first, second = (
+        Drift(stack=LIVE, copied=StateCopy(status=Replication.FAILED, written=written, asked=asked))
+        for asked in (ASKED, ASKED + timedelta(days=1))
+    )
+    assert actions(second, [Issue(7, markdown(first))]) == ()
+
+
+def test_what_differs_and_a_state_that_is_not_copied_are_told_in_one_issue() -> None:
+    found = drift().model_copy(update={"copied": stated("FAILED", timedelta(days=1)).copied})
+    text = markdown(found)
+    assert text.startswith(f"{summary(drift())} Its state is not copied to the other region.\n")
+    assert "S3 says `FAILED`" in text
+    assert "| `files` |" in text
+
+
+def test_where_nobody_asked_nothing_is_said_of_the_copy() -> None:
+    assert QUIET.copied is None
+    assert QUIET.is_quiet
+    assert "copied" not in markdown(drift())
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "",
+        "None",
+        "2026-11-24T02:00:00+00:00",
+        "2026-11-24T02:00:00+00:00\tLATE",
+        "2026-11-24T02:00:00\tCOMPLETED",  # of which zone?
+        "yesterday\tCOMPLETED",
+        "2026-11-24T02:00:00+00:00\tCOMPLETED\tCOMPLETED",
+    ],
+)
+def test_an_answer_that_is_something_else_is_refused(answer: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        StateCopy.told(answer, ASKED)
+
+
 def test_the_summary_counts_and_says_who_changed_it() -> None:
     assert summary(QUIET) == "live is as Git declares it."
     assert summary(drift()) == "live differs from Git in 1 resource, of which 1 changed outside of Pulumi."
@@ -177,4 +271,5 @@ def test_a_report_of_any_size_fits_an_issue() -> None:
 
 def test_drift_survives_the_file_between_the_two_commands() -> None:
     found = drift(difference(), difference("backup", Cause.UNDEPLOYED))
+    found = found.model_copy(update={"copied": stated("None", timedelta(hours=2)).copied})
     assert Drift.model_validate_json(found.model_dump_json(by_alias=True)) == found

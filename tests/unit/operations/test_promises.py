@@ -11,16 +11,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from components.monitoring.metrics import SCRAPE_SECONDS
-from components.monitoring.routes import HEARTBEAT_PACE
+from components.monitoring.routes import HEARTBEAT_PACE, pace
 from components.monitoring.rules import HOLD
 from operations import promises
 from operations.backup import Data
 from operations.facts import EnvironmentFacts
 from operations.metrics import Level
+from operations.priorities import ROUTES, Priority
 from operations.promises import (
     Declared,
     GlobalDatabase,
     Part,
+    Point,
     Recovery,
     Step,
     Subject,
@@ -28,10 +30,11 @@ from operations.promises import (
     kept,
     summary,
 )
-from operations.recovery import AT_RISK, Loss, Risk, spelled
+from operations.recovery import AT_RISK, Loss, Risk, Site, spelled
 from operations.retention import LockMode, StorageClass
+from rehearsal.recover import cluster, region
 from settings import parse
-from tests.unit.stack_configuration import SECRETS, STACKS, configuration, document
+from tests.unit.stack_configuration import SECRETS, STACKS, changed, configuration, document
 
 SECOND: Final = timedelta(seconds=1)
 MINUTE: Final = timedelta(minutes=1)
@@ -41,8 +44,25 @@ LOCKED: Final = ("staging", "live")
 """The environments with recovery objectives."""
 
 
-def facts(stack: str) -> EnvironmentFacts:
-    return parse(stack, configuration(document(stack)), SECRETS)
+def facts(stack: str, **changes: object) -> EnvironmentFacts:
+    return parse(stack, configuration(changed(document(stack), changes)), SECRETS)
+
+
+def with_a_recovery_region(stack: str) -> EnvironmentFacts:
+    """The facts of a stack that calls nobody, were it to have recovery objectives."""
+    risks = [risk for risk in Risk if risk is not Risk.BUDGET_SPENT]
+    changes = {
+        "quikapp:recovery": {
+            "network": {"cidr": "10.130.0.0/16", "zones": ["a", "b"]},
+            "instances": 1,
+            "recoveryPointSeconds": 30,
+            "restoreTestDays": 7,
+            "acceptedRisks": risks,
+        },
+        "quikapp:cluster.deletionProtection": True,
+        "quikapp:database.serverless": {"minAcu": 8, "maxAcu": 16},
+    }
+    return facts(stack, **changes)
 
 
 @pytest.fixture(scope="module")
@@ -136,6 +156,13 @@ def test_vaults_are_locked_from_an_sla_of_99_9_and_for_good_from_99_99(
         assert (lock and (lock.mode, lock.min_days)) == (mode and (mode, days))
 
 
+def test_vaults_are_locked_where_recovery_objectives_hold_whatever_the_sla() -> None:
+    without, declared = facts("uat"), with_a_recovery_region("uat")
+
+    assert (without.lock, declared.lock) == (None, LockMode.GOVERNANCE)
+    assert declared.declared.objectives
+
+
 def test_what_is_kept_without_limit_has_no_vault() -> None:
     with pytest.raises(KeyError):
         facts("live").vault_plan(Data.CONFIGS)
@@ -154,18 +181,20 @@ def test_rpo_below_1_minute_where_the_writer_or_the_region_is_lost(stack: str) -
 
 
 @pytest.mark.parametrize(
-    ("loss", "mechanism", "loses", "risk"),
+    ("loss", "subject", "mechanism", "risk"),
     [
-        (Loss.MIGRATION, "point-in-time recovery", 5 * MINUTE, Risk.MIGRATION_RESTORED),
-        (Loss.RANSOMWARE, "daily recovery point in a vault", 1.5 * DAY, Risk.RANSOMWARE_RESTORED),
+        (Loss.MIGRATION, Subject.DATABASE, "point-in-time recovery", Risk.MIGRATION_RESTORED),
+        (Loss.RANSOMWARE, Subject.DATABASE, "daily recovery point in a vault", Risk.RANSOMWARE_RESTORED),
+        (Loss.RANSOMWARE, Subject.FILES, "daily recovery point in a vault", Risk.RANSOMWARE_RESTORED),
     ],
 )
-def test_rpo_below_1_minute_is_not_what_a_restore_keeps_and_that_is_a_risk(
-    live: Declared, loss: Loss, mechanism: str, loses: timedelta, risk: Risk
+def test_rpo_below_1_minute_is_not_what_going_back_to_before_the_harm_keeps_and_that_is_a_risk(
+    live: Declared, loss: Loss, subject: Subject, mechanism: str, risk: Risk
 ) -> None:
-    found = of(live, loss, Subject.DATABASE)
+    found = of(live, loss, subject)
 
-    assert (found.point.mechanism, found.point.loses) == (mechanism, loses)
+    # Nobody knows beforehand how long the harm goes unseen.
+    assert (found.point.mechanism, found.point.loses) == (mechanism, None)
     assert risk in found.risks
 
 
@@ -188,17 +217,17 @@ def test_rto_below_15_minutes_in_parts_where_live_loses_its_region(live: Declare
     ("loss", "subject", "time", "risks"),
     [
         (Loss.WRITER, Subject.DATABASE, 100 * SECOND, set[Risk]()),
-        (Loss.REGION, Subject.APPLICATION, 57 * MINUTE, {Risk.APPLICATION_REBUILT}),
-        (Loss.REGION, Subject.FILES, 57 * MINUTE, {Risk.FILES_DAILY, Risk.APPLICATION_REBUILT}),
-        (Loss.MIGRATION, Subject.DATABASE, 3 * HOUR + 9 * MINUTE + 55 * SECOND, {Risk.MIGRATION_RESTORED}),
-        (Loss.FILE, Subject.FILES, 7 * MINUTE, set[Risk]()),
-        (Loss.CLUSTER, Subject.APPLICATION, 54 * MINUTE + 15 * SECOND, {Risk.APPLICATION_REBUILT}),
+        (Loss.REGION, Subject.APPLICATION, None, {Risk.APPLICATION_REBUILT}),
+        (Loss.REGION, Subject.FILES, None, {Risk.FILES_DAILY, Risk.APPLICATION_REBUILT}),
+        (Loss.MIGRATION, Subject.DATABASE, 3 * HOUR + 10 * MINUTE + 30 * SECOND, {Risk.MIGRATION_RESTORED}),
+        (Loss.FILE, Subject.FILE, 7 * MINUTE, set[Risk]()),
+        (Loss.CLUSTER, Subject.APPLICATION, 57 * MINUTE, {Risk.APPLICATION_REBUILT}),
         (Loss.RANSOMWARE, Subject.DATABASE, 3 * HOUR + 7 * MINUTE, {Risk.RANSOMWARE_RESTORED}),
         (Loss.RANSOMWARE, Subject.FILES, 3 * HOUR + 7 * MINUTE, {Risk.RANSOMWARE_RESTORED}),
     ],
 )
 def test_rto_below_15_minutes_is_kept_in_live_or_a_risk_stands_for_it(
-    live: Declared, loss: Loss, subject: Subject, time: timedelta, risks: set[Risk]
+    live: Declared, loss: Loss, subject: Subject, time: timedelta | None, risks: set[Risk]
 ) -> None:
     found = of(live, loss, subject)
 
@@ -214,8 +243,46 @@ def test_rto_below_15_minutes_has_no_bound_where_nobody_is_called(staging: Decla
     assert of(staging, Loss.WRITER, Subject.DATABASE).time == 100 * SECOND
 
 
+@pytest.mark.parametrize(("stack", "paged"), [("staging", False), ("live", True)])
+def test_what_takes_prometheus_along_is_told_by_the_heartbeat(stack: str, paged: bool) -> None:
+    declared = facts(stack).declared
+    for loss in (Loss.CLUSTER, Loss.REGION):
+        for found in kept(declared).recoveries:
+            if found.loss is loss:
+                detection = found.parts[0]
+                assert detection.step is Step.DETECTION
+                assert (detection.takes, detection.risk) == (
+                    (5 * MINUTE, None) if paged else (None, Risk.NOBODY_CALLED)
+                )
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_no_part_that_nobody_has_ever_done_has_a_bound(stack: str) -> None:
+    drilled = {(cluster.LOSS, cluster.SUBJECT), (region.LOSS, region.SUBJECT)}
+    lost = {Loss.CLUSTER, Loss.REGION}
+    for found in kept(facts(stack).declared).recoveries:
+        done = {part.step for part in found.parts if part.takes is not None}
+        if found.loss in lost and (found.loss, found.subject) not in drilled:
+            assert not done & {Step.FAILOVER, Step.RESTORE, Step.REBUILD}, f"{found.loss}: {found.subject}"
+            assert found.time is None
+
+
 def test_a_writer_without_readers_is_made_anew(live: Declared) -> None:
     assert of(replace(live, instances=1), Loss.WRITER, Subject.DATABASE).time == 10 * MINUTE + 40 * SECOND
+
+
+@pytest.mark.parametrize(
+    ("stack", "site", "time"),
+    [
+        ("staging", Site.HOME, 100 * SECOND),
+        ("staging", Site.RECOVERY, 10 * MINUTE + 40 * SECOND),
+        ("live", Site.RECOVERY, 100 * SECOND),
+    ],
+)
+def test_a_writer_is_replaced_by_what_there_is_where_it_is(stack: str, site: Site, time: timedelta) -> None:
+    declared = facts(stack, **{"quikapp:recovery.writer": site.value}).declared
+
+    assert of(declared, Loss.WRITER, Subject.DATABASE).time == time
 
 
 def test_every_loss_of_the_runbooks_has_a_recovery(live: Declared) -> None:
@@ -233,11 +300,23 @@ def test_a_part_without_a_bound_has_a_risk_to_be_accepted_under() -> None:
         Part(Step.RESPONSE, None, "the operations page")
 
 
-def test_an_outage_is_seen_as_late_as_the_monitoring_is_configured_to_see_it() -> None:
+def test_a_point_without_a_bound_has_a_risk_to_be_accepted_under() -> None:
+    with pytest.raises(ValueError, match="a snapshot without a bound has no risk"):
+        Point("snapshot", None, "the operations page")
+
+
+def test_an_outage_is_seen_as_late_as_the_monitoring_is_configured_to_see_it(live: Declared) -> None:
     assert timedelta(seconds=SCRAPE_SECONDS) == promises.SCRAPE
     assert HOLD[Level.CRITICAL] == promises.OUTAGE_HOLD
+    assert pace(ROUTES[Priority.P1]).wait == promises.GROUP_WAIT
+    # One scrape, one evaluation of the rules, the hold and the wait.
+    seen = 2 * SCRAPE_SECONDS * SECOND + HOLD[Level.CRITICAL] + pace(ROUTES[Priority.P1]).wait
+    assert of(live, Loss.MIGRATION, Subject.DATABASE).parts[0].takes == seen
+
+
+def test_a_heartbeat_or_two_may_be_late_before_their_end_is_believed() -> None:
     # It repeats at the first interval at which that long has passed.
-    assert HEARTBEAT_PACE.repeat + HEARTBEAT_PACE.interval == promises.HEARTBEAT
+    assert HEARTBEAT_PACE.repeat + HEARTBEAT_PACE.interval <= promises.HEARTBEAT / 3
 
 
 # --- what falls short ------------------------------------------------------------------------------------------------
@@ -360,7 +439,8 @@ def test_a_writer_that_is_made_anew_too_slowly_takes_a_reader(
 
     assert told(replace(live, instances=1)) == [
         "quikapp:recovery: the operations page promises a recovery time < 15 min; after a loss of the writer the database "
-        "takes 15 min 40 s, most of it for the failover; to shorten that: declare 2 or more quikapp:database.instances"
+        "takes 15 min 40 s, most of it for the failover; to shorten that: declare 2 or more quikapp:database.instances, "
+        "or quikapp:recovery.instances while the writer is there"
     ]
 
 
@@ -463,6 +543,11 @@ def test_the_summary_says_what_is_kept_for_each_loss(live: Declared, uat: Declar
             "reconnection": "10 s",
         },
     }
+    assert told_of["recoveries"]["loss of the region"]["application"]["recoveryTime"] == "no bound"
+    assert (
+        told_of["recoveries"]["bad migration"]["database"]["recoveryPoint"]
+        == "no bound (point-in-time recovery)"
+    )
     assert told_of["retention"]["files"]["recovery: vault"] == "90 days"
     assert told_of["retention"]["configs"] == {"Git": "unlimited"}
     assert summary(uat)["objectives"] == "none"

@@ -173,6 +173,15 @@ def test_a_copy_in_the_region_of_the_bucket_survives_nothing() -> None:
     assert not list(breaches("eu-west-1", facts()))
 
 
+def test_a_copy_in_another_partition_of_aws_is_never_made() -> None:
+    assert [str(fault) for fault in breaches("us-gov-west-1", facts())] == [
+        'quikapp-state:backend.recoveryRegion = "eu-central-1": is of the partition aws; allowed is a region of aws-us-gov, '
+        "as us-gov-west-1 is: AWS copies nothing from one partition to another "
+        "(https://docs.aws.amazon.com/whitepapers/latest/aws-fault-isolation-boundaries/partitions.html)"
+    ]
+    assert not list(breaches("us-gov-west-1", facts(recovery_region="us-gov-east-1")))
+
+
 @pytest.mark.parametrize(
     "key",
     [

@@ -79,8 +79,10 @@ def test_versions_weights_and_the_change_request_are_the_release_that_is_stated(
     [
         ("loss of the writer: database", "kept", "0 s", "1 min 40 s"),
         ("loss of the region: database", "kept", "30 s", "14 min 40 s"),
-        ("loss of the region: files", "at risk", "1 d 12 h", "57 min"),
-        ("bad migration: database", "at risk", "5 min", "3 h 9 min 55 s"),
+        ("loss of the region: files", "at risk", "1 d 12 h", "no bound"),
+        ("bad migration: database", "at risk", "no bound", "3 h 10 min 30 s"),
+        ("lost cluster: application", "at risk", "0 s", "57 min"),
+        ("deleted or overwritten files: a file", "kept", "0 s", "7 min"),
     ],
 )
 def test_a_promise_is_kept_or_at_risk_by_what_is_lost_and_for_how_long(

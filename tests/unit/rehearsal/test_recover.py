@@ -96,7 +96,7 @@ class TestTimes:
     def test_of_a_rebuild_are_what_the_stack_plans(self) -> None:
         assert cluster.LOSS == Loss.CLUSTER
         assert promised(self.OUTPUTS, cluster.LOSS, cluster.SUBJECT, "rebuild") == "45 min"
-        assert promised(self.OUTPUTS, cluster.LOSS, cluster.SUBJECT) == "54 min 15 s"
+        assert promised(self.OUTPUTS, cluster.LOSS, cluster.SUBJECT) == "57 min"
 
     def test_of_a_failover_are_what_the_stack_plans(self) -> None:
         assert region.LOSS == Loss.REGION

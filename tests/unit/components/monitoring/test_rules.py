@@ -25,6 +25,7 @@ from components.monitoring.rules import (
 from operations.metrics import KEY_METRICS, Level
 from operations.monitoring import DATADOG, INDEX_CLEANER, LOG_SWEEP, Part
 from operations.priorities import Priority
+from operations.promises import RESTORE
 from operations.slo import BURN_RATES
 
 LIVE = Watched(
@@ -37,6 +38,7 @@ LIVE = Watched(
     retention_days=31,
     recovery=RecoveryWatched(recovery_point=timedelta(seconds=30), restore_test_days=7),
     chores=(LOG_SWEEP, INDEX_CLEANER),
+    databases={"home": ("home-0", "home-1"), "recovery": ("recovery-0",)},
 )
 DEV = replace(
     LIVE,
@@ -45,6 +47,7 @@ DEV = replace(
     recovery=None,
     replicas=dict.fromkeys(frozenset(Part) - DATADOG, 1),
     chores=(LOG_SWEEP,),
+    databases={"home": ("home-0",)},
 )
 
 
@@ -89,11 +92,16 @@ def test_who_hears_of_what_and_when() -> None:
         ("ServiceDown", "web", "P1", 2, 5),
         ("NodeDown", "", "P2", 5, 5),
         ("BackupOverdue", "database BackupAge", "P3", None, 5),
+        ("BackupOverdue", "database BackupAge", "P2", None, 5),
         ("RecoveryUnknown", "database BackupAge", "P3", 1440, 5),
         ("BackupOverdue", "files BackupAge", "P3", None, 5),
+        ("BackupOverdue", "files BackupAge", "P2", None, 5),
         ("RecoveryUnknown", "files BackupAge", "P3", 1440, 5),
         ("BackupOverdue", "files CopyAge", "P3", None, 5),
+        ("BackupOverdue", "files CopyAge", "P2", None, 5),
         ("RecoveryUnknown", "files CopyAge", "P3", 1440, 5),
+        ("DatabaseInstanceMissing", "home", "P2", 15, 5),
+        ("DatabaseInstanceMissing", "recovery", "P2", 15, 5),
         ("ReplicationLag", "recovery-point", "P3", 5, 5),
         ("ReplicationLag", "recovery-point", "P1", 2, 5),
         ("ReplicationLag", "replication", "P3", 5, 5),
@@ -101,9 +109,11 @@ def test_who_hears_of_what_and_when() -> None:
         ("RestoreTestOverdue", "database", "P3", None, 5),
         ("RecoveryUnknown", "database RestoreAge", "P3", 1440, 5),
         ("RestoreTooSlow", "database", "P3", None, 5),
+        ("RestoreBeyondPlan", "database", "P3", None, 5),
         ("RestoreTestOverdue", "files", "P3", None, 5),
         ("RecoveryUnknown", "files RestoreAge", "P3", 1440, 5),
         ("RestoreTooSlow", "files", "P3", None, 5),
+        ("RestoreBeyondPlan", "files", "P3", None, 5),
         ("MonitoringPartMissing", "prometheus", "P2", 15, 5),
         ("MonitoringPartMissing", "alertmanager", "P2", 15, 5),
         ("MonitoringPartMissing", "grafana", "P3", 15, 5),
@@ -222,15 +232,20 @@ def test_the_budget_is_counted_over_thirty_days_or_what_is_remembered(days: int,
     assert f"environment:error_ratio:{span}" in recordings(watched)
 
 
-def test_without_recovery_objectives_backups_are_watched_and_nothing_else_of_recovery() -> None:
+def test_without_recovery_objectives_backups_and_instances_are_watched_and_nothing_else_of_recovery() -> None:
     def watched(environment: Watched) -> set[str]:
         (group,) = [group for group in rule_file(environment)["groups"] if group["name"] == "recovery"]
         return {rule["alert"] for rule in group["rules"] if "alert" in rule}
 
-    assert watched(DEV) == {"BackupOverdue", "RecoveryUnknown"}
-    assert watched(LIVE) == watched(DEV) | {"ReplicationLag", "RestoreTestOverdue", "RestoreTooSlow"}
+    assert watched(DEV) == {"BackupOverdue", "RecoveryUnknown", "DatabaseInstanceMissing"}
+    assert watched(LIVE) == watched(DEV) | {
+        "ReplicationLag",
+        "RestoreTestOverdue",
+        "RestoreTooSlow",
+        "RestoreBeyondPlan",
+    }
     assert "Restore" not in str(rule_file(DEV))
-    assert "aws_rds" not in str(rule_file(DEV))
+    assert "aws_rds_aurora_global" not in str(rule_file(DEV))
 
 
 @pytest.mark.parametrize("seconds", [0, 60, 90])
@@ -252,6 +267,25 @@ def test_lag_is_judged_by_where_commits_wait(bound: int, thresholds: list[str]) 
         for alert in alerts(replace(LIVE, recovery=recovery))
         if alert.name == "ReplicationLag"
     ] == thresholds
+
+
+@pytest.mark.parametrize("alert", ["RecoveryUnknown", "DatabaseInstanceMissing"])
+def test_what_is_missing_may_be_so_for_longer_than_the_exporter_may_be_silent(alert: str) -> None:
+    """Else a scrape that fails would begin the hold anew, or an exporter that is gone would count as one that answers."""
+    for one in (one for one in alerts(LIVE) if one.name == alert):
+        (found,) = re.findall(r"max_over_time\(up\{[^}]*\}\[(\d+)([mh])\]", one.expression)
+        within = timedelta(**{{"m": "minutes", "h": "hours"}[found[1]]: int(found[0])})
+        assert one.hold is not None
+        assert timedelta(minutes=5) <= within < one.hold
+
+
+def test_a_silence_of_slow_restores_does_not_hide_one_that_is_beyond_all_plans() -> None:
+    """The runbook silences by the alert's name, as long as the risk is accepted."""
+    slow, beyond = (
+        {one.expression.rpartition(" > ")[2] for one in alerts(LIVE) if one.name == name}
+        for name in ("RestoreTooSlow", "RestoreBeyondPlan")
+    )
+    assert (slow, beyond) == ({"900"}, {f"{RESTORE // timedelta(seconds=1)}"})
 
 
 def test_a_part_that_the_stack_lacks_is_not_missed() -> None:

@@ -34,8 +34,14 @@ LIVE = parse("live", configuration(document("live")), SECRETS)
 
 RECOVERY = RecoveryWatched(recovery_point=timedelta(seconds=30), restore_test_days=7)
 CLUSTERS = (
-    DatabaseCluster(region="eu-west-1", identifier="quikapp-live-database"),
-    DatabaseCluster(region="eu-central-1", identifier="quikapp-live-database-recovery"),
+    DatabaseCluster(
+        region="eu-west-1", identifier="quikapp-live-database", instances=("quikapp-live-database-0",)
+    ),
+    DatabaseCluster(
+        region="eu-central-1",
+        identifier="quikapp-live-database-recovery",
+        instances=("quikapp-live-database-recovery-0",),
+    ),
 )
 
 
@@ -137,11 +143,17 @@ def test_every_cron_job_that_there_is_has_an_alert_and_no_other_has(
     } == expected
 
 
-def test_the_clusters_whose_lag_is_alerted_are_those_that_are_asked_for_it(record: Record) -> None:
+def test_the_clusters_and_instances_that_are_alerted_are_those_that_are_asked_for(record: Record) -> None:
+    made = record(building())
     (fetched,) = [
         json.loads(config.inputs["data"]["cloudwatch.json"])
-        for config in record(building()).of(CONFIG_MAP)
+        for config in made.of(CONFIG_MAP)
         if "cloudwatch.json" in config.inputs["data"]
+    ]
+    (rules,) = [
+        json.loads(config.inputs["data"]["rules.json"])
+        for config in made.of(CONFIG_MAP)
+        if "rules.json" in config.inputs["data"]
     ]
     assert {
         (*job["regions"], *(dimension["value"] for dimension in job["dimensions"]))
@@ -151,11 +163,19 @@ def test_the_clusters_whose_lag_is_alerted_are_those_that_are_asked_for_it(recor
         ("eu-west-1", "live", "files"),
         ("eu-west-1", "quikapp-live-database"),
         ("eu-central-1", "quikapp-live-database-recovery"),
+        ("eu-west-1", "quikapp-live-database-0"),
+        ("eu-central-1", "quikapp-live-database-recovery-0"),
     }
+    assert {
+        rule["labels"]["database"]
+        for group in rules["groups"]
+        for rule in group["rules"]
+        if rule.get("alert") == "DatabaseInstanceMissing"
+    } == {cluster.identifier for cluster in CLUSTERS}
 
 
-@pytest.mark.parametrize(("recovery", "clusters"), [(None, CLUSTERS), (RECOVERY, ())])
-def test_recovery_without_clusters_and_clusters_without_recovery_are_refused(
+@pytest.mark.parametrize(("recovery", "clusters"), [(None, CLUSTERS), (None, ()), (RECOVERY, CLUSTERS[:1])])
+def test_recovery_without_a_second_cluster_and_a_second_cluster_without_recovery_are_refused(
     record: Record, recovery: RecoveryWatched | None, clusters: tuple[DatabaseCluster, ...]
 ) -> None:
     made: list[MonitoringArgs] = []
@@ -166,7 +186,7 @@ def test_recovery_without_clusters_and_clusters_without_recovery_are_refused(
 
     record(build)
     with pytest.raises(
-        ValueError, match=r"watched\.recovery and database_clusters are given both or not at all"
+        ValueError, match=r"database_clusters is one, and two where watched\.recovery is given"
     ):
         replace(made[0], watched=replace(made[0].watched, recovery=recovery), database_clusters=clusters)
 
