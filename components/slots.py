@@ -12,7 +12,7 @@ from components import hardening
 from components.identity import pod_trust, to_identity_agent
 from components.policies import Statement, policy_document
 from operations import naming
-from operations.limits import ROLE_NAME_LENGTH
+from operations.limits import AUTOSCALER_WINDOW, ROLE_NAME_LENGTH
 from operations.metrics import CPU_USAGE
 from operations.release import SlotCapacity
 from operations.services import Replicas, Service, Use, environment_variable
@@ -44,8 +44,6 @@ Source: https://kubernetes.io/docs/reference/labels-annotations-taints/#change-c
 CHANGE_TAG: Final = "ChangeRequest"
 """The tag of a slot's resources on AWS that says the same."""
 
-SCALE_DOWN_WINDOW_SECONDS: Final = 300
-"""Replicas are given back when none was needed for this long."""
 
 DISRUPTION_BUDGET: Final = "10%"
 """Share of pods that voluntary disruptions may take at once. Kubernetes rounds it up, so it is at least one pod and
@@ -551,7 +549,7 @@ class Workload(pulumi.ComponentResource):
                 ],
                 behavior=autoscaling.HorizontalPodAutoscalerBehaviorArgs(
                     scale_down=autoscaling.HPAScalingRulesArgs(
-                        stabilization_window_seconds=SCALE_DOWN_WINDOW_SECONDS,
+                        stabilization_window_seconds=AUTOSCALER_WINDOW.value,
                         policies=[
                             autoscaling.HPAScalingPolicyArgs(type="Percent", value=10, period_seconds=60)
                         ],

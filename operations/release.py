@@ -30,7 +30,7 @@ class SlotCapacity(StrEnum):
     """How many replicas a slot runs.
 
     serving: the sizing's minimum to maximum, under load.
-    full:    the same, without load: ready to take all of it at once.
+    full:    the same range: the minimum, or for an hour what the load of the last hour took.
     warm:    one replica to the maximum: proves that the version starts, grows with the load.
     cold:    no replica.
     """

@@ -114,7 +114,7 @@ def release_after(release: Release, action: PrepareSlot | SetWeights | ScaleDown
     """Return the release that the stack must declare for an action to be carried out.
 
     A slot that loses its weight stays at full capacity until it is scaled down: the update that moves the weights moves
-    nothing else, and a rollback finds the slot as large as it was (docs/adr/0007).
+    nothing else, and for an hour a rollback finds the slot as large as its load had made it (docs/adr/0007).
     """
     full = SlotCapacity.FULL
     match action:

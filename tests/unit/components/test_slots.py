@@ -249,9 +249,9 @@ def test_the_autoscaler_aims_at_sixty_percent_so_that_it_acts_before_the_warning
     assert cpu_target_percent() * 1.1 < 70
 
 
-def test_the_autoscaler_gives_replicas_back_slowly(record: Record) -> None:
+def test_a_slot_without_weight_keeps_its_size_for_an_hour_so_that_a_rollback_finds_it(record: Record) -> None:
     down = called(record(building()), AUTOSCALER, "api").inputs["spec"]["behavior"]["scaleDown"]
-    assert down["stabilizationWindowSeconds"] == 300
+    assert down["stabilizationWindowSeconds"] == 3600
     assert down["policies"] == [{"type": "Percent", "value": 10, "periodSeconds": 60}]
 
 
