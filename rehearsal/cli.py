@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Final, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
 from rich.table import Table
+from typer.exceptions import TyperException
 
 from rehearsal.canary.faults import Fault
 from rehearsal.canary.report import summary
@@ -37,16 +40,38 @@ app = typer.Typer(
 console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
 
 Stack = Annotated[str, typer.Option("--stack", "-s", help="The stack: Pulumi.<stack>.yaml must exist.")]
+INTERRUPTED: Final = 130
+"""The exit code of what a person breaks off; Typer makes it of the interruption."""
+
 Root = Annotated[
     Path,
     typer.Option("--project", "-p", help="The folder of the program, with its Pulumi.yaml.", file_okay=False),
 ]
 
 
-def _speed(said: int) -> int:
-    if not 1 <= said <= FASTEST:
-        raise typer.BadParameter(f"{said} is not allowed; allowed are 1 to {FASTEST}")
-    return said
+Choice = TypeVar("Choice", bound=StrEnum)
+
+
+def _one_of(option: str, choices: type[Choice]) -> Callable[[str], Choice]:
+    """Return what reads the value of an option that takes one of a few words."""
+
+    def read(text: str) -> Choice:
+        try:
+            return choices(text)
+        except ValueError as error:
+            raise TyperException(f"{option} = {text}: allowed are {', '.join(choices)}") from error
+
+    return read
+
+
+def _speed(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError:
+        value = 0
+    if not 1 <= value <= FASTEST:
+        raise TyperException(f"--speed = {text}: allowed is a whole number, 1 to {FASTEST}")
+    return value
 
 
 @app.command()
@@ -105,12 +130,22 @@ def draw(stack: Stack, project: Root = Path()) -> None:
 def canary(
     stack: Stack,
     fault: Annotated[
-        Fault, typer.Option("--fault", "-f", help="What goes wrong in the new slot.")
+        Fault,
+        typer.Option(
+            "--fault",
+            "-f",
+            parser=_one_of("--fault", Fault),
+            metavar="FAULT",
+            help=f"What goes wrong in the new slot: {', '.join(Fault)}.",
+        ),
     ] = Fault.NONE,
     speed: Annotated[
         int,
         typer.Option(
-            "--speed", callback=_speed, help=f"Divides bake times, windows and limits: 1 to {FASTEST}."
+            "--speed",
+            parser=_speed,
+            metavar="INTEGER",
+            help=f"Divides bake times, windows and limits: 1 to {FASTEST}.",
         ),
     ] = 30,
     project: Root = Path(),
@@ -131,7 +166,15 @@ def canary(
 @app.command("recover")
 def drill(
     stack: Stack,
-    scenario: Annotated[Scenario, typer.Option("--scenario", help="What is lost.")],
+    scenario: Annotated[
+        Scenario,
+        typer.Option(
+            "--scenario",
+            parser=_one_of("--scenario", Scenario),
+            metavar="SCENARIO",
+            help=f"What is lost: {', '.join(Scenario)}.",
+        ),
+    ],
     project: Root = Path(),
 ) -> None:
     """Lose something for real, bring it back with the commands of the runbooks, and say how long each step took.
@@ -162,14 +205,23 @@ def _rehearsal(project: Path, stack: str) -> Rehearsal:
 
 
 def main() -> None:
-    """Run the command line; what a person can mend is printed as it is, without a traceback, with exit code 1."""
+    """Run the command line; what a person can mend is printed as it is, in a line and without a traceback, with exit code 1, or 2
+    where the command line is wrong."""
     try:
-        app()
+        code = app(standalone_mode=False, prog_name=app.info.name)
+        if code == INTERRUPTED:
+            _complain("interrupted: what was done is kept, and the next `rehearse up` goes on from there.")
+        sys.exit(code)
+    except TyperException as error:
+        if message := " ".join(
+            error.format_message().split()
+        ):  # none where nothing was typed, and the help was shown
+            _complain(f"error: {message}")
+        sys.exit(2)
     except RehearsalError as error:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"error: {error}", markup=False)
+        _complain(f"error: {error}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        Console(stderr=True).print(
-            "interrupted: what was done is kept, and the next `rehearse up` goes on from there."
-        )
-        sys.exit(130)
+
+
+def _complain(text: str) -> None:
+    Console(stderr=True, highlight=False, soft_wrap=True).print(text, markup=False)

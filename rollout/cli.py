@@ -20,10 +20,11 @@ from rollout.view import headline, line_of
 
 app = typer.Typer(
     name="rollout",
+    cls=command_line.Commands,
     help=__doc__,
     epilog=(
         "Exit codes: 0 the command did what it says, 1 it was refused or failed, 2 the command line is wrong, "
-        "3 the rollout was taken back. A driver that is interrupted or killed leaves the weights as they are: "
+        "3 `start` or `resume`: the rollout was taken back. A driver that is interrupted or killed leaves the weights as they are: "
         "`rollout resume` goes on, on any machine."
     ),
     no_args_is_help=True,
@@ -170,20 +171,20 @@ def _desk(stack: str, work_dir: Path, program: Path | None = None, prometheus: s
 
 
 def _tell(desk: Desk, command: Command, *, as_json: bool) -> None:
-    _told(command.kind, desk.tell(command), as_json=as_json)
+    _told(command.kind, desk.tell(command, ending.view(as_json).says), as_json=as_json)
 
 
 def _told(command: str, driver: Lease, *, as_json: bool) -> None:
     if as_json:
         ending.print_json({"command": command, "told": driver.model_dump(mode="json", by_alias=True)})
     else:
-        ending.console().print(f"{command}: told {driver.holder}, who hears it within seconds.")
+        ending.console().print(f"{command}: {driver.holder} has heard it.", markup=False, soft_wrap=True)
 
 
 def _take_over(
     desk: Desk, command: Resume | Rollback, picture: Path | None, *, as_json: bool, wanted: Outcome
 ) -> None:
-    """Tell the driver that lives; where none does, be it to the end."""
+    """Tell the driver that lives, and wait until it has heard it; where none does, be it to the end."""
     ending.refuse_nowhere(picture)
     with ending.view(as_json) as view:
         ended = desk.take_over(command, view)

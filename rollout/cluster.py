@@ -3,7 +3,8 @@
 EKS gives the pods of a slot's namespace a readiness gate for each target group that they are bound to, so that a pod is
 ready only once the load balancer finds its target healthy, and a replica available only then: Kubernetes alone answers
 for both. Source: https://kubernetes-sigs.github.io/aws-load-balancer-controller/latest/deploy/pod_readiness_gate
-Where there is no load balancer, as in a rehearsal, there is no gate, and the pods' own readiness counts.
+Where there is no load balancer, as in a rehearsal, there is no gate, and the pods' own readiness counts; so it does for pods
+that are older than their binding, since a gate is given to a pod when it is made.
 """
 
 from __future__ import annotations
@@ -23,6 +24,9 @@ NAME_LABEL: Final = "app.kubernetes.io/name"
 """The label whose value is the service's name. Source:
 https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/"""
 
+INSTANCE_LABEL: Final = "app.kubernetes.io/instance"
+"""The label whose value is the slot's name. Source: as above."""
+
 TIMEOUT_SECONDS: Final = 10
 
 
@@ -34,6 +38,13 @@ class Replicas:
     """What the autoscaler asks for, and no fewer than its minimum."""
     available: int
     """Of the present version, ready for as long as the Deployment demands."""
+    ready: frozenset[str] = frozenset()
+    """Names of the pods, of whatever version, that get requests now."""
+
+
+def ready(replicas: Mapping[str, Replicas]) -> frozenset[str]:
+    """Return the names of a slot's pods that get requests now."""
+    return frozenset[str]().union(*(found.ready for found in replicas.values()))
 
 
 @dataclass
@@ -59,9 +70,12 @@ class Cluster:
         try:
             with config.new_client_from_config_dict(self._way_in) as api:  # pyright: ignore
                 deployments = _items(client.AppsV1Api(api).list_namespaced_deployment, slot)
+                pods = _items(client.CoreV1Api(api).list_namespaced_pod, slot)
                 autoscalers = _items(
                     client.AutoscalingV2Api(api).list_namespaced_horizontal_pod_autoscaler, slot
                 )
+        except UpdateFailed:  # nobody knows the way in
+            raise
         except Exception as error:  # the client's own, urllib3's, a token command's: all mean the same
             raise UpdateFailed(
                 f"the cluster does not answer: {type(error).__name__}: {_line(error)}"
@@ -71,7 +85,15 @@ class Cluster:
             for item in autoscalers
         }
         return {
-            item["metadata"]["labels"][NAME_LABEL]: _replicas(item, least.get(item["metadata"]["name"], 0))
+            _service(item): _replicas(
+                item,
+                least.get(item["metadata"]["name"], 0),
+                frozenset(
+                    pod["metadata"]["name"]
+                    for pod in pods
+                    if _service(pod) == _service(item) and _is_ready(pod)
+                ),
+            )
             for item in deployments
         }
 
@@ -93,18 +115,35 @@ class Cluster:
 
 
 def _items(read: Callable[..., Any], slot: Slot) -> list[dict[str, Any]]:
-    answer = read(slot.namespace, _request_timeout=TIMEOUT_SECONDS, _preload_content=False)
+    """What lies in a slot and bears its labels: what else is in the namespace is nobody's replica."""
+    answer = read(
+        slot.namespace,
+        label_selector=f"{NAME_LABEL},{INSTANCE_LABEL}={slot}",
+        _request_timeout=TIMEOUT_SECONDS,
+        _preload_content=False,
+    )
     return cast("list[dict[str, Any]]", json.loads(answer.data)["items"])
 
 
-def _replicas(deployment: Mapping[str, Any], least: int) -> Replicas:
+def _service(item: Mapping[str, Any]) -> str:
+    return cast("str", item["metadata"]["labels"][NAME_LABEL])
+
+
+def _is_ready(pod: Mapping[str, Any]) -> bool:
+    """Whether a pod gets requests: one that is told to end is ready for a while still."""
+    conditions = cast("list[dict[str, str]]", pod.get("status", {}).get("conditions") or [])
+    ready = any((found["type"], found["status"]) == ("Ready", "True") for found in conditions)
+    return ready and "deletionTimestamp" not in pod["metadata"]
+
+
+def _replicas(deployment: Mapping[str, Any], least: int, ready: frozenset[str]) -> Replicas:
     spec = cast("dict[str, Any]", deployment["spec"])
     status = cast("dict[str, Any]", deployment.get("status") or {})
     wanted = max(int(spec.get("replicas", 1)), least)
     # Until the controller has seen the present spec, the status is about another.
     seen = int(status.get("observedGeneration", 0)) >= int(deployment["metadata"]["generation"])
     updated, available = int(status.get("updatedReplicas", 0)), int(status.get("availableReplicas", 0))
-    return Replicas(wanted, min(updated, available) if seen else 0)
+    return Replicas(wanted, min(updated, available) if seen else 0, ready)
 
 
 def _line(error: Exception) -> str:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import getpass
 import json
 import math
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 from typer.exceptions import TyperException
 
 from operations.metrics import KEY_METRICS
@@ -40,6 +43,17 @@ Picture = Annotated[
     Path | None,
     typer.Option("--picture", help="Where the picture goes; without it, rollout-<stack>-<version>.svg."),
 ]
+
+
+class Commands(TyperGroup):
+    """Commands that are named where something else is typed."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command that is typed first."""
+        known = self.list_commands(ctx)
+        if args[0] not in known and not args[0].startswith("-"):
+            raise TyperException(f"command = {args[0]}: allowed are {', '.join(known)}")
+        return super().resolve_command(ctx, args)
 
 
 def speed(envvar: str | None = None) -> Any:
@@ -139,7 +153,9 @@ def run(
         mendable: what a person can mend.
     """
     try:
-        code = app(standalone_mode=False)
+        with _interruptible():
+            # By its own name, whatever file Python was started with.
+            code = app(standalone_mode=False, prog_name=app.info.name)
         if code == INTERRUPTED:
             _complain(f"interrupted: {interrupted}")
         sys.exit(code)
@@ -152,6 +168,26 @@ def run(
     except mendable as error:
         _complain(str(error))
         sys.exit(FAILED)
+
+
+@contextmanager
+def _interruptible() -> Generator[None]:
+    """Take being told to end, as a job is that is cancelled, or a closed terminal, like a person's Ctrl-C: what is under way is
+    left in order. Who is to outlive the terminal, as under `nohup`, does."""
+
+    def interrupt(_number: int, _frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {
+        sign: signal.signal(sign, interrupt)
+        for sign in (signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(sign) is not signal.SIG_IGN
+    }
+    try:
+        yield
+    finally:
+        for sign, handler in before.items():
+            signal.signal(sign, handler)
 
 
 def _complain(message: str) -> None:

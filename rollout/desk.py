@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
-from typing import Final
 
 from operations import changes
 from operations.changes import ChangeNumber, Recorded
@@ -17,22 +17,20 @@ from operations.release import Version
 from operations.rollout.actions import Report
 from operations.rollout.events import Promote, Resume, Rollback
 from operations.rollout.machine import start
-from operations.rollout.plan import Plan
+from operations.rollout.plan import INTERVAL, Plan
 from operations.rollout.state import Direction, State
-from operations.slots import WHOLE
+from operations.slots import WHOLE, Slot
 from rollout import handover
+from rollout.cluster import ready
 from rollout.driver import Driver
 from rollout.engine import Engine, is_rehearsed
-from rollout.errors import RolloutError
+from rollout.errors import RolloutError, UpdateFailed
 from rollout.infrastructure import PulumiInfrastructure
 from rollout.journal import PulumiJournal
 from rollout.observer import Prometheus, PrometheusObserver
 from rollout.ports import Narrator
 from rollout.record import Command, Lease, Record
 from rollout.stack_file import StackFile
-
-ANYTHING: Final = "vector(1)"
-"""What every Prometheus has an answer to."""
 
 
 class WallClock:
@@ -71,7 +69,7 @@ class Desk:
     @cached_property
     def journal(self) -> PulumiJournal:
         """The stack's journal."""
-        return PulumiJournal.of(self.stack, self.work_dir, self.file.secrets_provider())
+        return PulumiJournal.of(self.stack, self.work_dir, self.file.encryption())
 
     @cached_property
     def infrastructure(self) -> PulumiInfrastructure:
@@ -100,14 +98,19 @@ class Desk:
             change: the change request that brings the version; None where the environment takes none.
 
         Raises:
-            RolloutError: another one is under way, the stack is not as its file says, Prometheus does not answer, or the
-                change request is missing, malformed, was used before, or is none that the environment takes; or bakes are
-                to be shortened outside of a rehearsal.
+            RolloutError: another one is under way, the stack is not as its file says, Prometheus does not answer or is
+                another environment's, or the change request is missing, malformed, was used before, or is none that the
+                environment takes; or bakes are to be shortened, or gates evaluated at another pace, outside of a rehearsal.
         """
         if speed != 1 and not is_rehearsed():
             raise RolloutError(
                 f"--speed = {speed}: allowed is 1; bakes and limits are shortened in a rehearsal and nowhere else: "
                 f"uv run rehearse canary --stack {self.stack} --speed {speed}"
+            )
+        if interval != INTERVAL and not is_rehearsed():
+            raise RolloutError(
+                f"--interval = {interval.total_seconds():g}: allowed is {INTERVAL.total_seconds():g}; gates are evaluated "
+                "at another pace, and with other limits, in a rehearsal and nowhere else"
             )
         if refusal := changes.refusal(self.file.gate(), self.file.changes(), change):
             raise RolloutError(f"{self.stack}: {refusal}")
@@ -115,14 +118,15 @@ class Desk:
         # Before the stack is looked at, which takes a while.
         handover.refuse_second(self.journal.read(), now)
         state = start(self._plan(version, speed, interval, change), now, who, why)
-        if unwatched := self._unwatched():
+        if unwatched := self._unwatched(state.plan.slot.other):
             raise RolloutError(unwatched)
         lease = handover.lease_of(who, datetime.now(UTC))
         self.journal.change(lambda found: handover.begun(found, state, lease))
         return self._drive(state, lease, narrator)
 
     def take_over(self, command: Resume | Rollback, narrator: Narrator) -> Report | Lease:
-        """Tell the driver, which is returned; or where none is alive, become it, and return the report of the end.
+        """Tell the driver, which is returned once it has heard it; or where none is alive, or it turns out to be dead, become
+        it, and return the report of the end.
 
         Raises:
             RolloutError: there is nothing to go on with, or the command changes nothing.
@@ -134,12 +138,14 @@ class Desk:
         lease = handover.lease_of(command.who, datetime.now(UTC))
         record = self.journal.change(lambda found: handover.taken_over(found, self.stack, command, lease))
         if record.lease is not None and record.lease.token != lease.token:
-            return record.lease
+            heard = handover.is_heard(self.journal, WallClock(), command, narrator.says)
+            return record.lease if heard else self.take_over(command, narrator)
         if self.infrastructure.bring_in_line(record.state.plan):
             narrator.says(
                 f"{self.file.path.name} was behind: its release and change requests are those in force now"
             )
-        if record.state.direction is Direction.UP and (unwatched := self._unwatched()):
+        serving = record.state.plan.slot.other
+        if record.state.direction is Direction.UP and (unwatched := self._unwatched(serving)):
             # Whoever is there may at least hold the weights, and take them back at the limit: nobody else would.
             narrator.says(
                 f"{unwatched}; until there is an answer the weights are held, and taken back at the limit"
@@ -160,28 +166,43 @@ class Desk:
         if last_driver.expired is not None:
             self.infrastructure.engine = replace(self.infrastructure.engine, last_driver=last_driver)
 
-    def _unwatched(self) -> str | None:
-        """Return why nobody could watch a slot now, and what to do about it; None where Prometheus answers."""
+    def _unwatched(self, serving: Slot) -> str | None:
+        """Return why nobody could watch a slot now, and what to do about it; None where Prometheus answers and scrapes pods of
+        the serving slot, as only the environment's own does."""
         try:
-            Prometheus(self.prometheus).series(ANYTHING)
+            scraped = Prometheus(self.prometheus).scraped(serving)
+            pods = ready(self.infrastructure.cluster.replicas(serving))
+        except UpdateFailed as error:
+            return str(error)
         except ConnectionError as error:
-            return (
-                f"--prometheus: {error}. Open a way to the environment's, with "
-                f"kubectl -n {NAMESPACE} port-forward service/{Part.PROMETHEUS} 9090, or name its URL"
+            why = str(error)
+        else:
+            if not pods or pods & scraped:
+                return None
+            why = (
+                f"{self.prometheus} scrapes none of the {len(pods)} pods that are ready in {serving}: it is another "
+                "environment's, or has only just started"
             )
-        return None
+        return (
+            f"--prometheus: {why}. Open a way to the environment's own, with "
+            f"kubectl -n {NAMESPACE} port-forward service/{Part.PROMETHEUS} 9090, or name its URL"
+        )
 
-    def tell(self, command: Command) -> Lease:
-        """Tell the driver, which is returned.
+    def tell(self, command: Command, say: Callable[[str], None]) -> Lease:
+        """Tell the driver, which is returned once it has heard it; a person is told who is waited for.
 
         Raises:
-            RolloutError: there is none, or the command changes nothing.
+            RolloutError: there is none, or it turns out to be dead, or the command would change nothing.
         """
         self._look_at_locks(self._latest())
         record = self.journal.change(
             lambda found: handover.told(found, self.stack, command, datetime.now(UTC))
         )
         assert record.lease is not None  # noqa: S101 - whom it was told to
+        if not handover.is_heard(self.journal, WallClock(), command, say):
+            raise RolloutError(
+                f"{record.lease.holder} is dead and has not heard it; whoever goes on will: rollout resume --stack {self.stack}"
+            )
         return record.lease
 
     def promotion(self, who: str, reason: str) -> Promote:
@@ -199,6 +220,12 @@ class Desk:
             raise RolloutError(
                 f"{self.file.path.name} says blue {declared.blue} %, green {declared.green} %; in force are "
                 f"{found.blue} and {found.green}: bring the stack up first"
+            )
+        told = self.infrastructure.told() or release
+        if any(told.of(slot).version != release.of(slot).version for slot in Slot):
+            raise RolloutError(
+                f"{self.file.path.name} says blue {release.blue.version}, green {release.green.version}; in force are "
+                f"{told.blue.version} and {told.green.version}: take over the file that brought them, or bring the stack up first"
             )
         try:
             plan = Plan.of(

@@ -37,7 +37,7 @@ def version_of(text: str) -> Version:
         return TypeAdapter[str](Version).validate_python(text)
     except ValidationError as error:
         raise RolloutError(
-            f"--version {text}: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
+            f"--version = {text}: {error.errors()[0]['msg'].removeprefix('Value error, ')}"
         ) from error
 
 
@@ -74,21 +74,24 @@ def console() -> Console:
 def end(desk: Desk, ended: Report, picture: Path | None, *, wanted: Outcome, as_json: bool = False) -> int:
     """Print the short report, draw the rollout, and return the exit code: 0, or 3 where it did not end as was wanted.
 
-    A picture that cannot be drawn takes nothing away from how the rollout ended.
+    A journal that cannot be read any more, or a picture that cannot be drawn, takes nothing away from how the rollout ended.
     """
-    record = latest(desk)
-    if not as_json:
-        console().print(f"\n{report.summary(record)}", markup=False, soft_wrap=True)
+    drawn = None
+    summary = (
+        f"{ended.outcome}: all traffic is on {ended.slot}, which runs {ended.version}.\nWhy: {ended.why}"
+    )
     try:
+        record = latest(desk)
+        summary = report.summary(record)
         drawn = draw_into(desk, record, picture)
     except RolloutError as error:
-        drawn = None
         again = f"{error}; rollout draw --stack {desk.stack} draws it again"
         Console(stderr=True, highlight=False).print(again, markup=False, soft_wrap=True)
     if as_json:
         print_json({**ended.model_dump(mode="json", by_alias=True), "picture": drawn})
-    elif drawn is not None:
-        console().print(f"Picture: {drawn}", markup=False, soft_wrap=True)
+    else:
+        picture_line = "" if drawn is None else f"\nPicture: {drawn}"
+        console().print(f"\n{summary}{picture_line}", markup=False, soft_wrap=True)
     return 0 if ended.outcome is wanted else ROLLED_BACK
 
 

@@ -7,13 +7,14 @@ import re
 import runpy
 import shutil
 import socket
+import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 from urllib.parse import unquote, urlparse
@@ -31,6 +32,11 @@ LOCK_PATIENCE_SECONDS: Final = 600
 """How long another update of the same stack is waited for."""
 
 LOCK_POLL_SECONDS: Final = 3
+
+INSTALL: Final = ": install the Pulumi CLI, https://www.pulumi.com/docs/install/"
+
+SIGN_IN: Final = "this machine is not signed in to the stacks' backend: pulumi login s3://..., or the same address in PULUMI_BACKEND_URL"
+"""Of what the engine asks for instead, a token of Pulumi Cloud, there is none where a bucket keeps the state."""
 
 WORLD: Final = "REHEARSAL_WORLD"
 """The environment variable in which a rehearsal tells its recorder where that file is."""
@@ -325,18 +331,19 @@ class Engine:
         target: Sequence[str] | None = None,
     ) -> None:
         pack, levels = packs
-        with nullcontext() if text is None else _private(text, f"Pulumi.{self.stack.name}.yaml") as file:
-            self._run(
-                plan,
-                lambda: self.stack.preview(
+
+        def operation() -> None:
+            with nullcontext() if text is None else _private(text, f"Pulumi.{self.stack.name}.yaml") as file:
+                self.stack.preview(
                     refresh=refresh,
                     target=list(target) if target else None,
                     policy_packs=pack,
                     policy_pack_configs=levels,
                     config_file=file,
                     on_event=plan.on_event,
-                ),
-            )
+                )
+
+        self._run(plan, operation)
 
     def _packs(self, target: Sequence[str] | None = None) -> tuple[list[str] | None, list[str] | None]:
         """Guardrails as the engine takes them: folders, and a file for each. None where the update is limited: that is the way
@@ -357,6 +364,8 @@ class Engine:
                 if violation.mandatory
             ]
             raise UpdateFailed("; ".join(dict.fromkeys(plan.errors + refused)) or gist(error)) from error
+        except OSError as error:  # of a temporary file, mostly
+            raise UpdateFailed(f"the engine cannot be run here: {error}") from error
 
 
 @contextmanager
@@ -378,7 +387,12 @@ def guardrails_of(stack: str, root: Path) -> tuple[Path, Path] | None:
 
 
 def patiently(
-    stack: auto.Stack, operation: Callable[[], Result], last_driver: LastDriver | None = None
+    stack: auto.Stack,
+    operation: Callable[[], Result],
+    last_driver: LastDriver | None = None,
+    *,
+    named: str | None = None,
+    patience_seconds: float = LOCK_PATIENCE_SECONDS,
 ) -> Result:
     """Run an operation of the engine, waiting while another one has the stack.
 
@@ -388,12 +402,14 @@ def patiently(
         stack: whose lock it is.
         operation: what is run.
         last_driver: whom the journal names, if anybody.
+        named: the stack's name, where it is not to be found by its own.
+        patience_seconds: how long others are waited for.
 
     Raises:
-        RolloutError: the stack is still in use after ten minutes.
+        UpdateFailed: the stack is still in use then.
         auto.CommandError: the operation failed.
     """
-    deadline = time.monotonic() + LOCK_PATIENCE_SECONDS
+    deadline = time.monotonic() + patience_seconds
     while True:
         try:
             return operation()
@@ -401,8 +417,10 @@ def patiently(
             if dead(str(error), last_driver):
                 stack.cancel()
             elif time.monotonic() >= deadline:
+                name = named or stack.name
                 raise UpdateFailed(
-                    f"{stack.name} has been in use for ten minutes; if nobody works on it: pulumi cancel --stack {stack.name}"
+                    f"{name} is still in use after {timedelta(seconds=patience_seconds)}; if nobody works on it: "
+                    f"pulumi cancel --stack {name}"
                 ) from error
             else:
                 time.sleep(LOCK_POLL_SECONDS)
@@ -415,13 +433,24 @@ def workspace_of(work_dir: Path) -> auto.LocalWorkspace:
         RolloutError: there is no engine, or no project.
     """
     if shutil.which("pulumi") is None:
-        raise RolloutError("no pulumi on PATH: install the Pulumi CLI, https://www.pulumi.com/docs/install/")
-    workspace = auto.LocalWorkspace(work_dir=str(work_dir))
+        raise RolloutError(f"no pulumi on PATH{INSTALL}")
+    try:
+        workspace = auto.LocalWorkspace(work_dir=str(work_dir))
+    except auto.InvalidVersionError as error:
+        raise RolloutError(f"{str(error).rstrip('.')}{INSTALL}") from error
+    except (OSError, subprocess.CalledProcessError, UnicodeDecodeError) as error:
+        raise RolloutError(f"the pulumi on PATH does not run: {str(error).rstrip('.')}{INSTALL}") from error
     try:
         workspace.project_settings()
     except FileNotFoundError as error:
         raise RolloutError(
             f"no Pulumi.yaml in {work_dir}: name the folder that has it with --work-dir"
+        ) from error
+    except Exception as error:
+        # The parser's own, and whatever its reader comes to where it is something else.
+        raise RolloutError(
+            f"{work_dir / 'Pulumi.yaml'} is no project: {' '.join(str(error).split()) or type(error).__name__}; "
+            "allowed is a mapping with the keys name and runtime"
         ) from error
     return workspace
 
@@ -444,10 +473,13 @@ def is_rehearsed() -> bool:
 
 def gist(error: Exception) -> str:
     """Return what the engine's command line said went wrong, without its progress."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return "; ".join(line for line in lines if line.startswith("error:")) or (
-        lines[-1] if lines else repr(error)
-    )
+    _, _, told = str(error).rpartition("\n stderr: ")  # before it is what the Automation API puts around
+    lines = [line.strip() for line in told.splitlines() if line.strip()]
+    if any("PULUMI_ACCESS_TOKEN must be set" in line for line in lines):
+        return SIGN_IN
+    # Below an error is what it is about, or what to do.
+    begins = next((place for place, line in enumerate(lines) if line.startswith("error:")), len(lines) - 1)
+    return "; ".join(lines[max(begins, 0) :]) or repr(error)
 
 
 def dead(message: str, last_driver: LastDriver | None = None) -> bool:

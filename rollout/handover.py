@@ -1,23 +1,34 @@
-"""Who may drive a stack's rollout, and how commands reach whoever does: what each command makes of the journal's record."""
+"""Who may drive a stack's rollout, and how commands reach whoever does: what each command makes of the journal's record, and the
+wait until it is heard."""
 
 from __future__ import annotations
 
 import os
 import socket
 import uuid
-from datetime import datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
 from operations.rollout.events import Resume, Rollback
-from operations.rollout.machine import apply, refusal
+from operations.rollout.machine import apply, next_action, refusal
 from operations.rollout.state import State
 from rollout.engine import LastDriver, runs
 from rollout.errors import RolloutError
-from rollout.record import LEASE, Command, Lease, Record
+from rollout.ports import Clock, Journal
+from rollout.record import IN_UPDATE, LEASE, Command, Lease, Record
 
 BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 """Where Linux says which start of the machine this is. Source: https://man7.org/linux/man-pages/man4/random.4.html"""
+
+
+PID_NAMESPACE: Final = Path("/proc/self/ns/pid")
+"""Whose inode on Linux says among which processes a process has its number. Source:
+https://man7.org/linux/man-pages/man7/namespaces.7.html"""
+
+POLL_SECONDS: Final = 5.0
+"""Between two looks whether a command was heard."""
 
 
 def lease_of(who: str, now: datetime) -> Lease:
@@ -27,6 +38,7 @@ def lease_of(who: str, now: datetime) -> Lease:
         who=who,
         host=socket.gethostname(),
         boot=_boot(),
+        namespace=_namespace(),
         pid=os.getpid(),
         renewed=now,
         expires=now + LEASE,
@@ -49,12 +61,19 @@ def last_driver(lease: Lease, now: datetime) -> LastDriver:
 
 
 def _is_here(lease: Lease) -> bool:
-    return (lease.host, lease.boot) == (socket.gethostname(), _boot())
+    return (lease.host, lease.boot, lease.namespace) == (socket.gethostname(), _boot(), _namespace())
 
 
 def _boot() -> str | None:
     try:
         return BOOT.read_text().strip()
+    except OSError:
+        return None
+
+
+def _namespace() -> int | None:
+    try:
+        return PID_NAMESPACE.stat().st_ino
     except OSError:
         return None
 
@@ -66,7 +85,7 @@ def begun(found: Record | None, state: State, lease: Lease) -> Record:
         RolloutError: another one is under way.
     """
     refuse_second(found, lease.renewed)
-    return Record(state=state, lease=lease)
+    return Record(state=state, lease=lease.from_now(lease.renewed, state))
 
 
 def refuse_second(found: Record | None, now: datetime) -> None:
@@ -127,7 +146,35 @@ def taken_over(found: Record | None, stack: str, command: Resume | Rollback, lea
     # What waited may have been the same command, to a driver who has not heard it.
     if state is record.state and (why := refusal(state, command)):
         raise RolloutError(why)
-    return record.model_copy(update={"state": apply(state, command), "lease": lease, "inbox": ()})
+    state = apply(state, command)
+    return record.model_copy(
+        update={"state": state, "lease": lease.from_now(lease.renewed, state), "inbox": ()}
+    )
+
+
+def is_heard(journal: Journal, clock: Clock, command: Command, say: Callable[[str], None]) -> bool:
+    """Wait until the driver has taken a command out of the inbox; False where it turns out to be dead.
+
+    Raises:
+        JournalFailed: the journal cannot be read.
+    """
+    told = False
+    while (record := journal.read()) is not None and command in record.inbox:
+        if record.lease is None or not is_alive(record.lease, clock.now()):
+            return False
+        if not told:
+            told = True
+            within = (
+                "once the update under way is over"
+                if isinstance(next_action(record.state), IN_UPDATE)
+                else "within seconds"
+            )
+            say(
+                f"{command.kind}: told {record.lease.holder}, who hears it {within}, or is dead: that is known at "
+                f"{record.lease.expires.astimezone(UTC):%H:%M:%S} UTC"
+            )
+        clock.sleep(POLL_SECONDS)
+    return True
 
 
 def _posted(record: Record, command: Command) -> Record:

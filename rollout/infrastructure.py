@@ -78,7 +78,13 @@ class PulumiInfrastructure:
         """Return the weights that the provider has, the same in every listener rule. See `ports`."""
         rules = _rules(self.engine.resources())
         self.engine.refresh([rule.urn for rule in rules])
-        return self.recorded_weights()
+        found = self.engine.resources()
+        if gone := {rule.name for rule in rules} - {rule.name for rule in _rules(found)}:
+            raise UpdateFailed(
+                f"the provider has no more of these listener rules, or they share nothing out: {', '.join(sorted(gone))}; "
+                "bring the stack up, which makes them anew"
+            )
+        return _recorded_weights(found)
 
     def recorded_weights(self) -> Weights:
         """Return the weights in the stack's state, the same in every listener rule. See `ports`.

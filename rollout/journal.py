@@ -8,7 +8,7 @@ writes in between, on whatever machine.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, cast
@@ -18,11 +18,15 @@ from pulumi import automation as auto
 from pydantic import ValidationError
 
 from rollout.engine import LastDriver, gist, patiently, workspace_of
-from rollout.errors import JournalFailed
+from rollout.errors import JournalFailed, UpdateFailed
 from rollout.record import Record
 
 OUTPUT: Final = "rollout"
 """The name of the stack output that is the record."""
+
+
+PATIENCE_SECONDS: Final = 30
+"""How long another write is waited for, which takes seconds: a driver tries again, and meanwhile sees to the traffic."""
 
 
 @dataclass
@@ -32,26 +36,27 @@ class PulumiJournal:
     Attributes:
         name: the stack's.
         settings: of the journals' project.
-        secrets_provider: how the backend encrypts the stack's secrets; the journal has none, but a stack takes one.
+        encryption: of the stack's secrets, as its file has it. The journal has no secrets, but no stack is updated without a
+            key: where the journal's folder did not say which, the engine would ask for a passphrase.
         folder: where the engine keeps that project's file; it goes with the journal.
         last_driver: whose lock may be in the way; None where nobody is known to have one.
     """
 
     name: str
     settings: auto.ProjectSettings
-    secrets_provider: str | None
+    encryption: auto.StackSettings
     folder: tempfile.TemporaryDirectory[str] = field(repr=False)
     last_driver: LastDriver | None = None
     _stack: auto.Stack | None = None
 
     @classmethod
-    def of(cls, stack: str, work_dir: Path, secrets_provider: str | None) -> PulumiJournal:
+    def of(cls, stack: str, work_dir: Path, encryption: Mapping[str, str]) -> PulumiJournal:
         """Return the journal beside a stack of the project in `work_dir`.
 
         Args:
             stack: the stack's name.
             work_dir: the folder with the program's Pulumi.yaml.
-            secrets_provider: how the backend encrypts the stack's secrets.
+            encryption: of the stack's secrets, by the keys of its file; empty where the backend or a passphrase sees to it.
 
         Raises:
             RolloutError: there is no engine or no project.
@@ -64,7 +69,16 @@ class PulumiJournal:
             backend=program.backend,
         )
         folder = tempfile.TemporaryDirectory(prefix="rollout-journal-")
-        return cls(stack, settings, secrets_provider, folder)
+        return cls(
+            stack,
+            settings,
+            auto.StackSettings(
+                secrets_provider=encryption.get("secretsprovider"),
+                encrypted_key=encryption.get("encryptedkey"),
+                encryption_salt=encryption.get("encryptionsalt"),
+            ),
+            folder,
+        )
 
     def read(self) -> Record | None:
         """Return the record; None before the first rollout. See `ports`."""
@@ -74,7 +88,7 @@ class PulumiJournal:
             return None
         try:
             deployment = stack.export_stack().deployment or {}
-        except auto.CommandError as error:
+        except (auto.CommandError, OSError) as error:
             raise JournalFailed(f"the journal cannot be read: {gist(error)}") from error
         for resource in cast("list[dict[str, Any]]", deployment.get("resources") or []):
             written = cast("dict[str, object]", resource.get("outputs") or {}).get(OUTPUT)
@@ -97,8 +111,16 @@ class PulumiJournal:
             pulumi.export(OUTPUT, done[-1].model_dump_json())
 
         try:
-            patiently(stack, lambda: stack.up(program=program, show_secrets=False), self.last_driver)
-        except auto.CommandError as error:
+            patiently(
+                stack,
+                lambda: stack.up(program=program, show_secrets=False),
+                self.last_driver,
+                named=f"organization/{self.settings.name}/{self.name}",
+                patience_seconds=PATIENCE_SECONDS,
+            )
+        except UpdateFailed as error:
+            raise JournalFailed(f"the journal cannot be written: {error}") from error
+        except (auto.CommandError, OSError) as error:
             if refused:
                 raise refused[-1] from None
             raise JournalFailed(f"the journal cannot be written: {gist(error)}") from error
@@ -120,12 +142,13 @@ class PulumiJournal:
                     opts=auto.LocalWorkspaceOptions(
                         work_dir=self.folder.name,
                         project_settings=self.settings,
-                        secrets_provider=self.secrets_provider,
+                        secrets_provider=self.encryption.secrets_provider,
+                        stack_settings={self.name: self.encryption},
                     ),
                 )
             except auto.StackNotFoundError:
                 raise
-            except auto.CommandError as error:
+            except (auto.CommandError, OSError) as error:
                 raise JournalFailed(f"the journal cannot be opened: {gist(error)}") from error
         return self._stack
 

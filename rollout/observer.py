@@ -15,15 +15,15 @@ from typing import Any, Final, cast
 from operations.metrics import ERROR_RATE, EVERYTHING, KEY_METRICS, promql_duration, request_rate
 from operations.rollout.gate import Measured, Sample, ServiceSample, judge, unreachable
 from operations.slots import Slot
-from rollout.cluster import Cluster
+from rollout.cluster import Cluster, ready
 from rollout.errors import UpdateFailed
 from rollout.ports import Evaluation
 
 TIMEOUT_SECONDS: Final = 5
 """For one query: half a dozen of them fit between two evaluations twice."""
 
-UNSCRAPED: Final = 'count by (namespace) (up{{job="slots", namespace="{namespace}"}} == 0)'
-"""Pods of a slot that Prometheus knows and cannot scrape."""
+SCRAPED: Final = 'up{{job="slots", namespace="{namespace}"}} == 1'
+"""Pods of a slot that Prometheus scrapes."""
 
 Series = Mapping[tuple[str, str], float]
 """Values by slot and service."""
@@ -54,17 +54,29 @@ class Prometheus:
             if answer.get("status") != "success":
                 raise ConnectionError(f"{self.url} answered {answer.get('error', answer)}")
             return [
-                (cast("dict[str, str]", found["metric"]), float(found["value"][1]))
+                (dict[str, str](found["metric"]), float(found["value"][1]))
                 for found in answer["data"]["result"]
             ]
         except urllib.error.HTTPError as error:
             raise ConnectionError(f"{self.url} answered HTTP {error.code}") from error
         except urllib.error.URLError as error:
             raise ConnectionError(f"{self.url} does not answer ({error.reason})") from error
-        except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:
+        except (OSError, http.client.HTTPException) as error:
             if isinstance(error, ConnectionError) and str(error).startswith(self.url):
                 raise
             raise ConnectionError(f"{self.url} does not answer ({error or type(error).__name__})") from error
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            # Something else listens there, or it is no URL.
+            raise ConnectionError(f"{self.url} does not answer as Prometheus does ({error})") from error
+
+    def scraped(self, slot: Slot) -> frozenset[str]:
+        """Return the names of the pods of a slot that are scraped.
+
+        Raises:
+            ConnectionError: there is no answer.
+        """
+        found = self.series(SCRAPED.format(namespace=slot.namespace))
+        return frozenset(labels.get("pod", "") for labels, _ in found)
 
     def by_service(self, expression: str) -> Series:
         """Return the values of a key metric; where it is no number there is no value.
@@ -111,7 +123,8 @@ class PrometheusObserver:
                 values={name: series.get(key) for name, series in values.items()},
             )
 
-        unscraped = self.prometheus.series(UNSCRAPED.format(namespace=new.namespace))
+        # Pods that start get no requests yet, and those of another environment have other names.
+        unscraped = ready(replicas) - self.prometheus.scraped(new)
         return Sample(
             weight=weight,
             services=tuple(
@@ -124,5 +137,5 @@ class PrometheusObserver:
                 )
                 for service, found in sorted(replicas.items())
             ),
-            unscraped=int(sum(value for _, value in unscraped)),
+            unscraped=len(unscraped),
         )

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Protocol
 
 from operations.release import Version
-from operations.rollout.actions import Action, PrepareSlot, ScaleDown, SetWeights
+from operations.rollout.actions import PrepareSlot, ScaleDown, SetWeights
 from operations.rollout.gate import Sample, Verdict
 from operations.rollout.state import State
 from operations.slots import Slot, Weights
@@ -101,11 +101,7 @@ class Clock(Protocol):
 
 
 class Narrator(Protocol):
-    """Who tells a person what happens (`rollout.view`)."""
-
-    def begins(self, action: Action) -> None:
-        """The driver turns to an action."""
-        ...
+    """Who tells a person what happens (`rollout.view`). A driver goes on whether it succeeds in that or not."""
 
     def is_at(self, state: State) -> None:
         """The rollout is in this state."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 from pydantic import AwareDatetime, Field
 
 from operations.metrics import ERROR_RATE, LATENCY_P99
 from operations.model import Model
+from operations.rollout.actions import PrepareSlot, ScaleDown, SetWeights, VerifyWeights
 from operations.rollout.events import Pause, Promote, Resume, Rollback
 from operations.rollout.gate import Measured, Result, Sample
+from operations.rollout.machine import next_action
 from operations.rollout.state import Stage, State
 
 LEASE: Final = timedelta(minutes=2)
@@ -19,6 +21,9 @@ LEASE: Final = timedelta(minutes=2)
 
 LEASE_IN_UPDATE: Final = timedelta(minutes=30)
 """The same while an update of the stack is under way, during which it cannot speak: longer than a slot's start takes."""
+
+IN_UPDATE: Final = PrepareSlot | SetWeights | VerifyWeights | ScaleDown
+"""The actions that take an update of the stack, or of its state."""
 
 MOST_POINTS: Final = 500
 """Points kept for the picture; beyond them every second one goes."""
@@ -36,6 +41,8 @@ class Lease(Model):
     host: str
     boot: str | None = None
     """Of the host, one of its own each time that it starts, where it has such: two machines may have one name."""
+    namespace: int | None = None
+    """Of the process, where the system has such: two containers of one host may each have a process of this number."""
     pid: int
     renewed: AwareDatetime
     expires: AwareDatetime
@@ -44,6 +51,11 @@ class Lease(Model):
     def holder(self) -> str:
         """The same for a person."""
         return f"{self.who} on {self.host} (process {self.pid})"
+
+    def from_now(self, now: datetime, state: State) -> Self:
+        """Return the same lease renewed, for as long as what the state asks for next may keep its driver silent."""
+        span = LEASE_IN_UPDATE if isinstance(next_action(state), IN_UPDATE) else LEASE
+        return self.model_copy(update={"renewed": now, "expires": now + span})
 
 
 class Point(Model):

@@ -26,7 +26,9 @@ from rollout.errors import RolloutError
 
 RELEASE: Final = "quikapp:release"
 ENVIRONMENT: Final = "quikapp:environment"
-ENCRYPTION: Final = "secretsprovider"
+ENCRYPTION: Final = ("secretsprovider", "encryptedkey", "encryptionsalt")
+"""What the engine writes of how a stack's secrets are encrypted. Source:
+https://www.pulumi.com/docs/iac/concepts/projects/stack-settings-file/"""
 
 NAME: Final = re.compile(r"[A-Za-z0-9_.-]+")
 """Of a stack. Source: https://www.pulumi.com/docs/iac/concepts/stacks/"""
@@ -47,7 +49,8 @@ class StackFile:
         """
         if not NAME.fullmatch(stack):
             raise RolloutError(
-                f"--stack = {json.dumps(stack, ensure_ascii=False)}: allowed is the name of a stack: letters, digits, hyphens, underscores and periods"
+                f"--stack = {json.dumps(stack, ensure_ascii=False)}: allowed is the name of a stack, "
+                "without an organisation or a project before it: letters, digits, hyphens, underscores and periods"
             )
         return cls(folder / f"Pulumi.{stack}.yaml")
 
@@ -103,9 +106,10 @@ class StackFile:
         """
         return self._environment().gate
 
-    def secrets_provider(self) -> str | None:
-        """Return how the stack's secrets are encrypted where the file says it, which the journal's then are too."""
-        return cast("str | None", _plain(self._read()).get(ENCRYPTION))
+    def encryption(self) -> Mapping[str, str]:
+        """Return how the stack's secrets are encrypted, as far as the file says it: the journal's stack takes the same."""
+        stated = _plain(self._read())
+        return {key: str(stated[key]) for key in ENCRYPTION if key in stated}
 
     def with_release(self, release: Release, changes: Ledger | None = None) -> str:
         """Return the file's text with another release in it, and other change requests; None leaves them as they are."""
@@ -125,11 +129,18 @@ class StackFile:
         return text.getvalue()
 
     def write(self, text: str) -> None:
-        """Replace the file, at once and whole."""
+        """Replace the file, at once and whole.
+
+        Raises:
+            RolloutError: it cannot be written.
+        """
         fresh = self.path.with_name(f".{self.path.name}.new")
-        fresh.write_text(text)
-        fresh.chmod(self.path.stat().st_mode)
-        fresh.replace(self.path)
+        try:
+            fresh.write_text(text)
+            fresh.chmod(self.path.stat().st_mode)
+            fresh.replace(self.path)
+        except OSError as error:
+            raise RolloutError(f"{self.path} cannot be written: {error}") from error
 
     def _environment(self) -> Environment:
         try:

@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from operations.metrics import KEY_METRICS
-from operations.rollout.actions import Action, Finish, Watch
+from operations.rollout.actions import Finish, Watch
 from operations.rollout.gate import FLOOR, Measured, Result
 from operations.rollout.machine import next_action
 from operations.rollout.state import Direction, Entry, State
@@ -52,9 +52,6 @@ class View:
     ) -> None:
         if self._display is not None:
             self._display.stop()
-
-    def begins(self, action: Action) -> None:
-        """The state says it all. See `ports.Narrator`."""
 
     def is_at(self, state: State) -> None:
         """Tell the decisions that were not told yet. See `ports.Narrator`."""

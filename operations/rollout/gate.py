@@ -99,7 +99,8 @@ class Sample(Model):
     less."""
     services: Annotated[tuple[ServiceSample, ...], Field(min_length=1)]
     unscraped: Annotated[int, Field(ge=0)]
-    """Pods of the new slot that Prometheus knows and cannot scrape: what they do is missing from every value."""
+    """Pods of the new slot that are ready and not scraped: what they do is missing from every value. All of them, where
+    the Prometheus is another environment's."""
 
 
 class Reason(Model):
@@ -170,7 +171,7 @@ def _reasons(sample: Sample) -> Iterator[Reason]:
             metric="Scraping",
             value=sample.unscraped,
             threshold=0,
-            text=f"Scraping: {sample.unscraped} pods of the new slot cannot be scraped",
+            text=f"Scraping: {sample.unscraped} ready pods of the new slot are not scraped",
         )
     requests = _requests(sample)
     told = requests >= FLOOR

@@ -193,7 +193,8 @@ def _failed(state: State, at: datetime, reason: str) -> State:
 
 def _observed(state: State, event: Observed) -> State:
     at, verdict, plan = event.at, event.verdict, state.plan
-    late = state.clocks.last is not None and at <= state.clocks.last
+    # Also where a clock was set back, or another machine's is behind: what fails is then no less true, and time is not booked.
+    late = state.clocks.last is not None and at <= state.clocks.last and verdict.result is not Result.FAIL
     if state.stage not in {Stage.BAKE, Stage.DRAIN} or late:
         return state
     before = state.clocks.result
@@ -283,9 +284,13 @@ def _within_limits(state: State, at: datetime, why: str) -> State:
     """Back where the phase has been held for too long, else the same state."""
     plan, clocks = state.plan, state.clocks
     if clocks.blind >= plan.blind_limit:
-        return _back(
-            state, at, MACHINE, f"inconclusive for {clocks.blind}, allowed are {plan.blind_limit}: {why}"
-        )
+        blind = f"inconclusive for {clocks.blind}, allowed are {plan.blind_limit}: {why}"
+        if clocks.result is not Result.INCONCLUSIVE:
+            blind = (
+                f"unwatched or inconclusive for {clocks.blind}, allowed are {plan.blind_limit}: more than "
+                f"{plan.longest_gap} between two evaluations"
+            )
+        return _back(state, at, MACHINE, blind)
     # A pass is not held: it leads to the next look at the slot's health, which says itself what it finds.
     if clocks.warned >= plan.warning_limit and clocks.result is not Result.PASS:
         return _back(state, at, MACHINE, f"held for {clocks.warned}, allowed are {plan.warning_limit}: {why}")

@@ -100,8 +100,9 @@ class Clocks(Model):
         return Clocks(baked=passed, warned=warned, blind=blind, last=at, result=result)
 
     def held_by_health(self, at: datetime, longest_gap: timedelta) -> "Clocks":
-        """Return the clocks after a look at the slot's health that did not let it go on."""
-        gap = timedelta() if self.last is None else at - self.last
+        """Return the clocks after a look at the slot's health that did not let it go on: they go by the time that it is now, and
+        book none that a clock set back would count twice."""
+        gap = timedelta() if self.last is None else max(at - self.last, timedelta())
         return self.model_copy(
             update={"warned": self.warned + min(gap, longest_gap), "last": at, "result": None}
         )

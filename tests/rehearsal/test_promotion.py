@@ -15,7 +15,7 @@ import yaml
 from operations.slots import Slot
 from tests.rehearsal.conftest import REPOSITORY, clear, lay
 from tests.rehearsal.pipeline import Pipeline
-from tests.rehearsal.told_prometheus import FAILING, GOOD, told_prometheus
+from tests.rehearsal.told_prometheus import FAILING, GOOD, rehearsed_pods, told_prometheus
 from tests.unit.delivery.fake_github import fake_github
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(1800)]
@@ -41,6 +41,7 @@ def pipeline(folder: Path, program: Path) -> Generator[Pipeline]:
     (desk.project / "policy").symlink_to(REPOSITORY / "policy")
     (folder / "state").mkdir()
     with told_prometheus() as told, fake_github() as github:
+        told.pods = rehearsed_pods(desk.project)
         github.files = {path.name: path.read_text() for path in desk.project.glob("Pulumi.*.yaml")}
         try:
             yield Pipeline(desk, github, told, folder / "runs", pace=QUICK)

@@ -23,7 +23,7 @@ from operations.rollout.state import Stage as RolloutStage
 from operations.slots import Slot
 from rehearsal.engine import LEFT_OUT_PREFIXES, backend_url
 from tests.rehearsal.conftest import Desk, clear, lay
-from tests.rehearsal.told_prometheus import FAILING, GOOD, Told, told_prometheus
+from tests.rehearsal.told_prometheus import FAILING, GOOD, Told, rehearsed_pods, told_prometheus
 
 pytestmark = [pytest.mark.rehearsal, pytest.mark.timeout(1800)]
 
@@ -176,6 +176,7 @@ class Stage:
 def brought_up(folder: Path, stack: str) -> Generator[Stage]:
     desk = lay(folder / "program", PROGRAM)
     with told_prometheus() as told:
+        told.pods = rehearsed_pods(desk.project)
         stage = Stage(desk, stack, told)
         try:
             desk.rehearse("up", "--stack", stack)
@@ -246,6 +247,15 @@ def test_what_fails_at_five_percent_comes_back_by_itself(ladder: Stage) -> None:
     (stack,) = [r["outputs"] for r in found if r["type"] == "pulumi:pulumi:Stack"]
     assert stack["release"] == ladder.release()
     assert f"Change request: {change}." in printed
+
+
+def test_nothing_begins_while_another_environment_s_prometheus_answers(ladder: Stage) -> None:
+    serving, _ = sides(ladder)
+    own = ladder.prometheus.pods
+    ladder.prometheus.pods = lambda _: ["api-elsewhere-1"]
+    said = ladder.rollout("start", "--version", "v2.8.0", *ladder.fresh(), *QUICK, code=1)
+    ladder.prometheus.pods = own
+    assert re.search(rf"scrapes none of the \d+ pods that are ready in {serving}", said)
 
 
 def test_weights_that_somebody_puts_in_force_in_a_bake_take_it_back(ladder: Stage) -> None:
@@ -359,6 +369,21 @@ def test_killed_again_and_again_on_the_way_back_it_comes_back_all_the_same(ladde
     assert [e["weight"] for e in history if e["why"] == "the weights are set"] == [5, 0]
 
 
+def test_a_driver_that_is_told_to_end_gives_up_its_lease_and_whoever_wants_it_back_need_not_wait(
+    ladder: Stage,
+) -> None:
+    serving, idle = sides(ladder)
+    process = ladder.spawn("start", "--version", "v2.7.0", *ladder.fresh(), "--speed", "1", "--interval", "2")
+    wait_for(process, "bake")
+    process.terminate()
+    printed = process.communicate(timeout=120)[0]
+    assert process.returncode == 130, printed
+    assert "interrupted: the weights stay as they are" in printed
+    assert (ladder.status()["driver"], ladder.weights()) == (None, {shares(idle, 5)})
+    assert f"All traffic is on {serving}" in ladder.rollout("rollback", "--reason", "enough")
+    assert ladder.weights() == {shares(serving, 100)}
+
+
 def test_others_do_what_they_do_in_the_middle(ladder: Stage) -> None:
     """A second driver, commands, somebody's update, a leap, and something else in the program, in one long phase."""
     serving, idle = sides(ladder)
@@ -389,14 +414,15 @@ def test_others_do_what_they_do_in_the_middle(ladder: Stage) -> None:
 
     ladder.edit(lambda config: config.update({"quikapp:note": "something else"}))
     noted = stack_file.read_text()
-    assert json.loads(ladder.rollout("promote", "--reason", "known good", "--json"))["command"] == "promote"
+    promoted = ladder.rollout("promote", "--reason", "known good", "--json")
+    assert json.loads(promoted[promoted.index("{") :])["command"] == "promote"
     wait_for(process, "paused")
     status = ladder.status()
     assert (status["paused"], status["weight"]) == (True, 5)
     assert "create aws:ssm/parameter:Parameter shop" in status["lastDecision"]["why"]
     assert stack_file.read_text() == noted
 
-    assert "told" in ladder.rollout("rollback", "--reason", "enough")
+    assert "has heard it." in ladder.rollout("rollback", "--reason", "enough")
     # Traffic does not wait for what else has changed; the slot that is to be scaled down does.
     wait_for(process, "verify +0 %")
     assert ladder.weights() == {shares(serving, 100)}

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlparse
+
+import yaml
 
 from operations.metrics import ERROR_RATE, EVERYTHING, KEY_METRICS, LATENCY_P99, POD_RESTARTS, request_rate
 from operations.slots import Slot
 from rehearsal.canary.loopback import Answers, served
+from rollout.cluster import Cluster, ready
+from rollout.errors import UpdateFailed
+from rollout.observer import SCRAPED
 
 GOOD: Mapping[str, float] = {
     LATENCY_P99.name: 0.12,
@@ -22,6 +28,8 @@ GOOD: Mapping[str, float] = {
 }
 FAILING: Mapping[str, float] = {**GOOD, ERROR_RATE.name: 0.15}
 REQUESTS_A_SECOND = 20.0
+STANDING: Mapping[Slot, Sequence[str]] = {slot: (f"api-{slot}-1", f"web-{slot}-1") for slot in Slot}
+"""Pods that are scraped where no cluster says which there are."""
 
 
 @dataclass
@@ -31,6 +39,7 @@ class Told:
     Attributes:
         slots: values by the key metric's name.
         services: which both slots run.
+        pods: names of those of a slot that are scraped.
         reachable: whether it answers at all.
     """
 
@@ -41,10 +50,14 @@ class Told:
     services: tuple[str, ...] = ("api", "web")
     reachable: bool = True
     asked: int = 0
+    pods: Callable[[Slot], Iterable[str]] = lambda slot: STANDING[slot]
 
     def answer(self, query: str) -> list[dict[str, Any]]:
         """The series of an instant query."""
         self.asked += 1
+        for slot in Slot:
+            if query == SCRAPED.format(namespace=slot.namespace):
+                return [{"metric": {"pod": pod}, "value": [0, "1"]} for pod in self.pods(slot)]
         if query == request_rate(EVERYTHING, "5m"):
             return self._series(dict.fromkeys(Slot, REQUESTS_A_SECOND))
         for metric in KEY_METRICS:
@@ -76,3 +89,15 @@ def told_prometheus() -> Generator[Told]:
 
     with served(Handler) as told.url:
         yield told
+
+
+def rehearsed_pods(project: Path) -> Callable[[Slot], Iterable[str]]:
+    """Return what tells the ready pods of a slot in every cluster that is rehearsed for a project."""
+
+    def pods(slot: Slot) -> Iterable[str]:
+        for kubeconfig in project.glob(".rehearsal/*/cluster/kubeconfig"):
+            way_in = json.dumps(yaml.safe_load(kubeconfig.read_text()))
+            with suppress(UpdateFailed):  # this one is down
+                yield from ready(Cluster(lambda way_in=way_in: way_in).replicas(slot))
+
+    return pods

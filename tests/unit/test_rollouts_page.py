@@ -365,5 +365,5 @@ def test_every_statement_about_another_has_its_source(row: Row, other: str) -> N
 def test_what_others_do_better_has_its_sources() -> None:
     better = BESIDE.split("What they do better:")[1].split("\n[argo]:")[0]
     points = [point for point in better.split("\n- ") if point.strip()]
-    assert len(points) == 6
+    assert len(points) == 7
     assert all(references(point) for point in points)

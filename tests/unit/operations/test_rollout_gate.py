@@ -139,7 +139,7 @@ def test_a_key_metric_without_data_is_inconclusive(missing: str) -> None:
 def test_pods_that_cannot_be_scraped_make_a_good_looking_slot_inconclusive() -> None:
     assert told(judge(sample(service(measured()), unscraped=2))) == (
         Result.INCONCLUSIVE,
-        ["Scraping: 2 pods of the new slot cannot be scraped"],
+        ["Scraping: 2 ready pods of the new slot are not scraped"],
     )
 
 

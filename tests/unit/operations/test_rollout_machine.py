@@ -447,7 +447,9 @@ def test_a_driver_too_slow_to_watch_is_as_good_as_blind() -> None:
         world.now += minutes(1)
         world.step()
 
-    assert world.state.history[-1].why.startswith("inconclusive for 0:10:30")
+    assert world.state.history[-1].why == (
+        "unwatched or inconclusive for 0:10:30, allowed are 0:10:00: more than 0:00:45 between two evaluations"
+    )
 
 
 # --- commands ------------------------------------------------------------------------------------------------------
@@ -816,8 +818,15 @@ def test_an_answer_to_an_action_that_is_no_longer_wanted_changes_nothing() -> No
 def test_an_evaluation_that_is_told_twice_or_late_counts_once() -> None:
     world = baking(5)
     for lateness in (timedelta(), SECOND):
-        late = Observed(at=world.now - lateness, step=world.state.step, verdict=result(Result.FAIL))
+        late = Observed(at=world.now - lateness, step=world.state.step, verdict=result(Result.WARN))
         assert apply(world.state, late) is world.state
+
+
+def test_what_fails_is_taken_back_by_a_clock_that_is_behind_too() -> None:
+    world = baking(5)
+    behind = Observed(at=world.now - minutes(30), step=world.state.step, verdict=result(Result.FAIL))
+    state = apply(world.state, behind)
+    assert (state.direction, state.since) == (Direction.BACK, world.state.since)
 
 
 @pytest.mark.parametrize(

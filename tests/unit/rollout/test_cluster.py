@@ -6,12 +6,13 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from operations.slots import Slot
 from rehearsal.canary.loopback import Answers, served
-from rollout.cluster import NAME_LABEL, Cluster, Replicas
+from rollout.cluster import NAME_LABEL, Cluster, Replicas, ready
 from rollout.errors import UpdateFailed
 
 
@@ -47,6 +48,16 @@ def autoscaler(name: str = "api", least: int | None = None) -> dict[str, Any]:
     return {"spec": spec if least is None else {**spec, "minReplicas": least}}
 
 
+def pod(name: str, *, ready: str = "True", service: str = "api", ending: bool = False) -> dict[str, Any]:
+    metadata = {"name": name, "labels": {NAME_LABEL: service}}
+    return {
+        "metadata": metadata | ({"deletionTimestamp": "2026-11-24T09:00:00Z"} if ending else {}),
+        "status": {
+            "conditions": [{"type": "Initialized", "status": "True"}, {"type": "Ready", "status": ready}]
+        },
+    }
+
+
 @dataclass
 class Api:
     """An API server that knows Deployments and autoscalers of the green slot's namespace."""
@@ -54,6 +65,7 @@ class Api:
     url: str = ""
     deployments: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     autoscalers: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    pods: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
     def cluster(self) -> Cluster:
         config = {
@@ -80,10 +92,15 @@ def api() -> Iterator[Api]:
 
     class Handler(Answers):
         def do_GET(self) -> None:
+            asked = urlsplit(self.path)
+            assert parse_qs(asked.query)["labelSelector"] == [
+                f"{NAME_LABEL},app.kubernetes.io/instance=green"
+            ]
             items = {
+                "/api/v1/namespaces/quikapp-green/pods": known.pods,
                 "/apis/apps/v1/namespaces/quikapp-green/deployments": known.deployments,
                 "/apis/autoscaling/v2/namespaces/quikapp-green/horizontalpodautoscalers": known.autoscalers,
-            }[self.path]
+            }[asked.path]
             self.reply(200, "application/json", json.dumps({"items": items}).encode())
 
     with served(Handler) as known.url:
@@ -151,6 +168,16 @@ def test_a_service_that_was_scaled_to_nothing_is_not_healthy(api: Api) -> None:
 
 def test_a_slot_without_a_service_is_not_healthy(api: Api) -> None:
     assert api.ailment() == "green runs no service"
+
+
+def test_the_pods_that_get_requests_are_named_service_by_service(api: Api) -> None:
+    api.deployments = [deployment("api"), deployment("web")]
+    starts, unscheduled = pod("api-2", ready="False"), {"metadata": pod("api-4")["metadata"]}
+    ends = pod("api-3", ending=True)
+    api.pods = [pod("api-1"), starts, ends, unscheduled, pod("web-1", service="web")]
+    found = api.cluster().replicas(Slot.GREEN)
+    assert {name: service.ready for name, service in found.items()} == {"api": {"api-1"}, "web": {"web-1"}}
+    assert ready(found) == {"api-1", "web-1"}
 
 
 def test_a_cluster_that_does_not_answer_says_nothing_about_health() -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import getpass
 import json
+import signal
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -17,6 +19,7 @@ from operations.rollout.actions import Report
 from operations.rollout.events import Rollback
 from operations.rollout.state import Stage
 from rollout import cli, command_line, ending
+from rollout.errors import JournalFailed
 from rollout.handover import lease_of
 from rollout.record import Command, Lease, Record
 from tests.unit.operations.rollouts import START, World, plan
@@ -55,7 +58,8 @@ class Stand:
         self.asked.append((command.kind, command.who))
         return self._end()
 
-    def tell(self, command: Command) -> Lease:
+    def tell(self, command: Command, say: Callable[[str], None]) -> Lease:
+        say(f"waiting for {DRIVER.holder}")
         self.asked.append((command.kind, command.who))
         return DRIVER
 
@@ -112,7 +116,7 @@ START_IT = ("start", "--stack", "live", "--version", "v2.4.0", "--who", "ada")
         (("--interval", "nan"), 2, "--interval = nan: allowed are seconds, 0.1 to 300"),
         (("--who", " "), 1, '--who = " ": allowed is a text that is not blank; the journal keeps it'),
         (("--why", " "), 1, '--why = " ": allowed is a text that is not blank; the journal keeps it'),
-        (("--version", "2.4"), 1, "--version 2.4: allowed is a version such as v2.4.0"),
+        (("--version", "2.4"), 1, "--version = 2.4: allowed is a version such as v2.4.0"),
         (("--bogus",), 2, "No such option: --bogus"),
     ],
 )
@@ -182,6 +186,14 @@ def test_a_picture_that_has_no_place_is_refused_before_anything_begins(
     assert stand.asked == []
 
 
+def test_what_is_no_command_is_told_which_there_are(run: Any) -> None:
+    ended = run("foo", "--stack", "live")
+    assert (ended.code, ended.err) == (
+        2,
+        "error: command = foo: allowed are start, resume, rollback, pause, promote, status, draw\n",
+    )
+
+
 def test_where_nothing_is_typed_the_help_is_shown_and_nothing_is_called_an_error(run: Any) -> None:
     ended = run()
     assert "Usage: rollout" in ended.out + ended.err
@@ -195,6 +207,36 @@ def test_who_breaks_it_off_hears_what_is_left(
     ended = run(*START_IT)
     assert ended.code == 130
     assert f"interrupted: {ending.LEFT}. `rollout resume` goes on." in ended.err
+
+
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGHUP])
+def test_who_is_told_to_end_leaves_as_a_person_does_who_breaks_it_off(
+    monkeypatch: pytest.MonkeyPatch, run: Any, stand: type[Stand], sign: signal.Signals
+) -> None:
+    def told(*_: object) -> NoReturn:
+        signal.raise_signal(sign)
+        raise AssertionError("it went on")
+
+    monkeypatch.setattr(stand, "begin", told)
+    before = signal.getsignal(sign)
+    ended = run(*START_IT)
+    assert (ended.code, ending.LEFT in ended.err) == (130, True)
+    assert signal.getsignal(sign) == before
+
+
+def test_who_is_to_outlive_the_terminal_does(
+    monkeypatch: pytest.MonkeyPatch, run: Any, stand: type[Stand]
+) -> None:
+    def told(*_: object) -> Report:
+        signal.raise_signal(signal.SIGHUP)
+        return REPORT
+
+    monkeypatch.setattr(stand, "begin", told)
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as `nohup` does
+    try:
+        assert run(*START_IT).code == 0
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 # --- what is printed -----------------------------------------------------------------------------------------------
@@ -245,6 +287,20 @@ def test_a_picture_that_cannot_be_drawn_takes_nothing_from_how_it_ended(
         assert "All traffic is on green, which runs v2.4.0." in ended.out
 
 
+def test_a_journal_that_cannot_be_read_at_the_end_takes_nothing_from_how_it_ended(
+    monkeypatch: pytest.MonkeyPatch, run: Any, stand: type[Stand]
+) -> None:
+    def away(_: Stand) -> NoReturn:
+        raise JournalFailed("the journal cannot be read: error: ExpiredToken")
+
+    monkeypatch.setattr(stand, "read", away)
+    ended = run(*START_IT)
+    assert ended.code == 0
+    assert "completed: all traffic is on green, which runs v2.4.0.\nWhy: " in ended.out
+    assert "error: ExpiredToken; rollout draw --stack live draws it again\n" in ended.err
+    assert run("rollback", "--stack", "live", "--reason", "empty carts").code == 3
+
+
 def test_the_short_report_comes_before_the_picture(run: Any) -> None:
     lines = run(*START_IT).out.splitlines()
     assert lines.index("All traffic is on green, which runs v2.4.0.") < lines.index(
@@ -281,3 +337,6 @@ def test_a_command_is_told_to_whoever_drives(run: Any, stand: type[Stand]) -> No
     ended = run("pause", "--stack", "live", "--reason", "a sale", "--who", "bob", "--json")
     assert stand.asked == [("pause", "bob")]
     assert json.loads(ended.out)["told"]["who"] == "ada"
+    assert ended.err.startswith("waiting for ada on ")
+    ended = run("pause", "--stack", "live", "--reason", "a sale", "--who", "bob")
+    assert ended.out.endswith(f"pause: {DRIVER.holder} has heard it.\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -20,15 +20,15 @@ from operations.rollout.events import Pause, Resume, Rollback
 from operations.rollout.plan import INTERVAL, Plan
 from operations.rollout.state import Direction, Stage, State
 from operations.slots import Slot, Weights
-from rollout.cluster import Cluster
+from rollout.cluster import Replicas
 from rollout.desk import Desk
 from rollout.engine import Engine, LastDriver
-from rollout.errors import RolloutError
+from rollout.errors import RolloutError, UpdateFailed
 from rollout.handover import lease_of
 from rollout.infrastructure import PulumiInfrastructure
 from rollout.ports import Narrator
-from rollout.record import Lease, Record
-from tests.rehearsal.told_prometheus import told_prometheus
+from rollout.record import Command, Lease, Record
+from tests.rehearsal.told_prometheus import STANDING, told_prometheus
 from tests.unit.operations.rollouts import START, plan
 from tests.unit.operations.rollouts import World as Rehearsed
 from tests.unit.rollout.worlds import World, release
@@ -79,7 +79,7 @@ def test_a_rollout_is_refused_before_anything_is_asked_or_done(
     assert str(refused.value) == why
 
 
-class Standing:
+class Recorded:
     """A stack in whose state these change requests are in force."""
 
     def __init__(self, in_force: Ledger) -> None:
@@ -101,7 +101,7 @@ def test_a_stack_file_that_has_forgotten_what_is_in_force_is_refused(tmp_path: P
     at.__dict__["journal"] = Empty()
     used = at.file.changes()
     at.__dict__["infrastructure"] = cast(
-        "PulumiInfrastructure", Standing((*used, used[0].model_copy(update={"request": "CHG0030050"})))
+        "PulumiInfrastructure", Recorded((*used, used[0].model_copy(update={"request": "CHG0030050"})))
     )
     with pytest.raises(RolloutError) as refused:
         begin(at, "CHG0030043")
@@ -137,15 +137,24 @@ HERE = lease_of("ada", START)
 
 @dataclass
 class Journal:
-    """A journal, and what was told about it."""
+    """A journal, and what was told about it.
+
+    Attributes:
+        hears: whether the driver is alive, and takes in what it is told before anybody looks.
+    """
 
     record: Record | None = None
     last_driver: LastDriver | None = None
     changes: int = 0
     """How often somebody was about to write."""
     written: int = 0
+    hears: bool = True
+    heard: list[Command] = field(default_factory=list[Command])
 
     def read(self) -> Record | None:
+        if self.record is not None and self.hears:
+            self.heard += self.record.inbox
+            self.record = self.record.model_copy(update={"inbox": ()})
         return self.record
 
     def change(self, change: Callable[[Record | None], Record]) -> Record:
@@ -153,6 +162,18 @@ class Journal:
         self.record = change(self.record)
         self.written += 1
         return self.record
+
+
+@dataclass
+class Standing:
+    """A cluster in whose slots these pods are ready; None where it does not answer."""
+
+    ready: Mapping[Slot, Sequence[str]] | None
+
+    def replicas(self, slot: Slot) -> Mapping[str, Replicas]:
+        if self.ready is None:
+            raise UpdateFailed("the cluster does not answer: MaxRetryError: refused")
+        return {"api": Replicas(6, 6, frozenset(self.ready[slot]))}
 
 
 @dataclass
@@ -180,9 +201,7 @@ class Stack:
         assert plan.version
         return self.behind
 
-    @property
-    def cluster(self) -> Cluster:
-        return cast("Cluster", None)
+    cluster: Standing = field(default_factory=lambda: Standing(STANDING))
 
 
 class Driven(Exception):
@@ -212,10 +231,10 @@ class Office:
     journal: Journal
     narrator: Narrated = field(default_factory=Narrated)
 
-    def begin(self, version: str = "v2.5.0", speed: int = 1) -> State:
+    def begin(self, version: str = "v2.5.0", speed: int = 1, interval: timedelta = INTERVAL) -> State:
         with pytest.raises(Driven) as driven:
             self.desk.begin(
-                version, "ada", "a release", cast("Narrator", self.narrator), speed, INTERVAL, None
+                version, "ada", "a release", cast("Narrator", self.narrator), speed, interval, None
             )
         return driven.value.state
 
@@ -310,6 +329,49 @@ def test_where_something_else_answers_nothing_begins_either(office: Office) -> N
         server.shutdown()
 
 
+def other_pods(office: Office) -> None:
+    """As where a way to another environment's Prometheus is still open: slots and services have the same names there."""
+    office.stack.cluster = Standing({slot: [f"api-{slot}-7", f"web-{slot}-7"] for slot in Slot})
+
+
+def test_nothing_begins_where_another_environment_s_prometheus_answers(office: Office) -> None:
+    other_pods(office)
+    serving = next(slot for slot in Slot if office.stack.release.of(slot).weight)
+    said = refusal(office.begin)
+    assert said == (
+        f"--prometheus: {office.desk.prometheus} scrapes none of the 2 pods that are ready in {serving}: it is another "
+        "environment's, or has only just started. Open a way to the environment's own, with kubectl -n monitoring port-forward service/prometheus 9090, "
+        "or name its URL"
+    )
+    assert office.journal.written == 0
+
+
+def test_nothing_begins_where_the_cluster_does_not_answer(office: Office) -> None:
+    office.stack.cluster = Standing(None)
+    assert refusal(office.begin) == "the cluster does not answer: MaxRetryError: refused"
+
+
+def test_a_version_that_mends_a_slot_without_a_ready_pod_may_begin(office: Office) -> None:
+    office.stack.cluster = Standing(dict.fromkeys(Slot, ()))
+    assert office.begin().plan.version == "v2.5.0"
+
+
+def test_who_takes_over_with_another_environment_s_prometheus_is_told(office: Office) -> None:
+    other_pods(office)
+    office.journal.record = left_at(25, died())
+    office.take_over(Resume(at=datetime.now(UTC), who="bob"))
+    (said,) = office.narrator.said
+    assert "scrapes none of the 2 pods that are ready in blue" in said
+
+
+def test_who_takes_over_where_the_cluster_does_not_answer_is_told_and_holds(office: Office) -> None:
+    office.stack.cluster = Standing(None)
+    office.journal.record = left_at(25, died())
+    assert office.take_over(Resume(at=datetime.now(UTC), who="bob")).direction is Direction.UP
+    (said,) = office.narrator.said
+    assert said.startswith("the cluster does not answer: MaxRetryError: refused; until there is an answer")
+
+
 def test_who_takes_over_without_an_answer_holds_the_weights_and_says_so(office: Office) -> None:
     unanswered(office)
     office.journal.record = left_at(25, died())
@@ -335,7 +397,40 @@ def test_a_driver_that_is_alive_is_told_without_asking_prometheus(office: Office
     office.journal.record = left_at(25, alive())
     told = office.desk.take_over(Resume(at=datetime.now(UTC), who="bob"), cast("Narrator", office.narrator))
     assert isinstance(told, Lease)
-    assert office.journal.record.inbox
+    assert [command.kind for command in office.journal.heard] == ["resume"]
+
+
+def dead_elsewhere(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver of another machine that has died, whose lease runs out in a moment."""
+    monkeypatch.setattr("rollout.handover.POLL_SECONDS", 0.05)
+    lease = alive().model_copy(update={"expires": datetime.now(UTC) + timedelta(seconds=0.5)})
+    office.journal.record, office.journal.hears = left_at(25, lease), False
+
+
+def test_a_rollback_that_a_dead_driver_was_told_of_needs_no_second_command(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead_elsewhere(office, monkeypatch)
+    state = office.take_over(Rollback(at=datetime.now(UTC), who="bob", reason="empty carts"))
+    assert (state.direction, state.history[-1].why) == (Direction.BACK, "empty carts")
+    assert office.journal.record is not None
+    assert office.journal.record.lease is not None
+    assert (office.journal.record.lease.who, office.journal.record.inbox) == ("bob", ())
+    assert office.journal.last_driver is not None
+    assert office.journal.last_driver.expired is not None, "its locks are lifted, too"
+    assert "rollback: told ada on elsewhere" in office.narrator.said[0]
+
+
+def test_who_tells_a_dead_driver_hears_what_to_do(office: Office, monkeypatch: pytest.MonkeyPatch) -> None:
+    dead_elsewhere(office, monkeypatch)
+    pause = Pause(at=datetime.now(UTC), who="bob", reason="lunch")
+    said = refusal(lambda: office.desk.tell(pause, office.narrator.says))
+    assert said.startswith("ada on elsewhere (process ")
+    assert said.endswith(
+        ") is dead and has not heard it; whoever goes on will: rollout resume --stack staging"
+    )
+    assert office.journal.record is not None
+    assert office.journal.record.inbox == (pause,)
 
 
 def test_what_has_ended_is_not_gone_on_with_whatever_prometheus_says(office: Office) -> None:
@@ -347,7 +442,7 @@ def test_what_has_ended_is_not_gone_on_with_whatever_prometheus_says(office: Off
 
 def test_where_there_was_no_rollout_a_command_makes_no_journal(office: Office) -> None:
     for attempt in (
-        lambda: office.desk.tell(Pause(at=START, who="bob", reason="lunch")),
+        lambda: office.desk.tell(Pause(at=START, who="bob", reason="lunch"), print),
         lambda: office.take_over(Resume(at=START, who="bob")),
         lambda: office.take_over(Rollback(at=START, who="bob", reason="empty carts")),
     ):
@@ -363,11 +458,29 @@ def test_bakes_are_shortened_in_a_rehearsal_and_nowhere_else(
         "--speed = 60: allowed is 1; bakes and limits are shortened in a rehearsal and nowhere else: "
         "uv run rehearse canary --stack staging --speed 60"
     )
-    (tmp_path / "state").mkdir()
-    (tmp_path / "world.json").write_text("{}")
-    monkeypatch.setenv("REHEARSAL_WORLD", str(tmp_path / "world.json"))
-    monkeypatch.setenv("PULUMI_BACKEND_URL", (tmp_path / "state").as_uri())
+    rehearsed(monkeypatch, tmp_path)
     assert office.begin(speed=60).plan.speed == 60
+
+
+def rehearsed(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """As in a rehearsal that keeps its files in that folder."""
+    (folder / "state").mkdir()
+    (folder / "world.json").write_text("{}")
+    monkeypatch.setenv("REHEARSAL_WORLD", str(folder / "world.json"))
+    monkeypatch.setenv("PULUMI_BACKEND_URL", (folder / "state").as_uri())
+
+
+def test_gates_are_evaluated_at_another_pace_in_a_rehearsal_and_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, office: Office
+) -> None:
+    """At five minutes, what cannot be seen would be held for three quarters of an hour."""
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://state")
+    assert refusal(lambda: office.begin(interval=timedelta(minutes=5))) == (
+        "--interval = 300: allowed is 15; gates are evaluated at another pace, and with other limits, in a rehearsal and "
+        "nowhere else"
+    )
+    rehearsed(monkeypatch, tmp_path)
+    assert office.begin(interval=timedelta(seconds=5)).plan.interval == timedelta(seconds=5)
 
 
 def test_a_stack_file_that_says_other_weights_than_are_in_force_is_refused(office: Office) -> None:
@@ -385,6 +498,19 @@ def test_a_stack_file_that_says_other_weights_than_are_in_force_is_refused(offic
         f"{found.green}: bring the stack up first"
     )
     assert office.journal.written == 0
+
+
+def test_a_stack_file_that_says_other_versions_than_are_in_force_is_refused(office: Office) -> None:
+    stated = office.stack.release
+    newer = stated.green.model_copy(update={"version": "v2.9.9"})
+    office.stack.outputs = Release.model_validate({**dict(stated), "green": newer})
+    assert refusal(office.begin) == (
+        f"Pulumi.staging.yaml says blue {stated.blue.version}, green {stated.green.version}; in force are "
+        f"{stated.blue.version} and v2.9.9: take over the file that brought them, or bring the stack up first"
+    )
+    assert office.journal.written == 0
+    office.stack.outputs = stated
+    office.begin()
 
 
 def test_the_version_that_serves_is_not_rolled_out_again(office: Office) -> None:
@@ -439,7 +565,7 @@ def test_whoever_takes_over_lifts_the_locks_of_who_died(office: Office) -> None:
 
 def test_nobody_s_locks_are_lifted_while_the_driver_may_be_alive(office: Office) -> None:
     office.journal.record = left_at(25, alive())
-    office.desk.tell(Pause(at=datetime.now(UTC), who="bob", reason="lunch"))
+    office.desk.tell(Pause(at=datetime.now(UTC), who="bob", reason="lunch"), print)
     assert office.journal.last_driver == LastDriver("elsewhere", here=False, expired=None)
     assert office.stack.engine.last_driver is None
 

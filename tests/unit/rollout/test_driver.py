@@ -6,18 +6,31 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import NoReturn
 
 import pytest
 
 from operations.release import SlotCapacity, Switch
 from operations.rollout.actions import Action, Outcome, Report, ScaleDown, SetWeights
 from operations.rollout.events import Pause, Promote, Resume, Rollback
-from operations.rollout.gate import Verdict
+from operations.rollout.gate import Result, Verdict
+from operations.rollout.machine import start
 from operations.rollout.state import Stage
 from operations.slots import Slot, Weights
+from rollout.driver import Driver
 from rollout.errors import JournalFailed, LeaseLost, PlanRefused, RolloutError, UpdateFailed
-from rollout.record import LEASE, LEASE_IN_UPDATE, Command
-from tests.unit.rollout.worlds import FAILS, PASSES, START, Immediate, Waiting, World, fails_at, release
+from rollout.record import LEASE, LEASE_IN_UPDATE, Command, Record
+from tests.unit.rollout.worlds import (
+    FAILS,
+    PASSES,
+    START,
+    Immediate,
+    Killed,
+    Waiting,
+    World,
+    fails_at,
+    release,
+)
 
 
 def says_once(weight: int, command: Callable[[World], Command]) -> Callable[[World], Verdict]:
@@ -31,6 +44,18 @@ def says_once(weight: int, command: Callable[[World], Command]) -> Callable[[Wor
         return PASSES
 
     return gates
+
+
+def dies_once(instant: str) -> Callable[[str], None]:
+    """A driver's death at an instant."""
+    died: list[str] = []
+
+    def meanwhile(name: str) -> None:
+        if name == instant and not died:
+            died.append(name)
+            raise Killed(name)
+
+    return meanwhile
 
 
 def moves_to(action: Action, weight: int) -> bool:
@@ -68,20 +93,36 @@ def test_the_gates_are_evaluated_every_fifteen_seconds() -> None:
 
 def test_the_journal_holds_the_intent_and_a_lease_that_lasts_before_anything_is_changed() -> None:
     world = World(release())
-    seen: list[tuple[str, Stage]] = []
+    seen: list[tuple[str, Stage, bool]] = []
 
     def look(action: Action) -> None:
         lease = world.record.lease
-        assert lease is not None
-        seen.append((action.kind, world.state.stage))
         # As long as an update may take, in which a driver cannot speak.
-        if len(seen) > 1:
-            assert lease.expires - world.time > timedelta(minutes=29)
+        lasts = lease is not None and lease.expires - world.time > timedelta(minutes=29)
+        seen.append((action.kind, world.state.stage, lasts))
 
     world.refuse = look
     world.begin()
-    moves = [("set-weights", Stage.MOVE)] * 4
-    assert seen == [("prepare-slot", Stage.PREPARE), *moves, ("scale-down", Stage.SCALE)]
+    moves = [("set-weights", Stage.MOVE, True)] * 4
+    assert seen == [("prepare-slot", Stage.PREPARE, True), *moves, ("scale-down", Stage.SCALE, True)]
+
+
+def test_a_lease_lasts_in_the_first_update_after_a_takeover_too() -> None:
+    world = World(release(), meanwhile=dies_once("before set-weights"))
+    with pytest.raises(Killed):
+        world.begin()
+    world.time += LEASE_IN_UPDATE
+    left: list[timedelta] = []
+
+    def look(action: Action) -> None:
+        assert action.kind in {"set-weights", "scale-down"}
+        lease = world.record.lease
+        left.append(timedelta() if lease is None else lease.expires - world.time)
+
+    world.refuse = look
+    assert world.take_over().outcome is Outcome.COMPLETED
+    assert len(left) == 5
+    assert min(left) > timedelta(minutes=29)
 
 
 @pytest.mark.parametrize("background", [Immediate(), Waiting()], ids=["quick journal", "slow journal"])
@@ -432,9 +473,27 @@ def test_a_driver_that_was_silent_for_too_long_finds_another_in_its_place() -> N
         return PASSES
 
     world = World(release(), gates)
+    with pytest.raises(LeaseLost, match="driven by nobody") as lost:
+        world.begin()
+    assert type(lost.value) is LeaseLost
+    assert [report.outcome for report in reports] == [Outcome.COMPLETED]
+    assert world.shares == [0, 5, 25, 50, 100]
+
+
+def test_who_was_replaced_while_it_waited_moves_nothing_more_neither_up_nor_back() -> None:
+    world = World(release())
+    others: list[Report] = []
+
+    def meanwhile(name: str) -> None:
+        if name == "after a look at the slot" and world.weight == 5 and not others:
+            world.time += LEASE_IN_UPDATE
+            world.meanwhile = lambda _: None
+            others.append(world.take_over())
+
+    world.meanwhile = meanwhile
     with pytest.raises(LeaseLost, match="driven by nobody"):
         world.begin()
-    assert [report.outcome for report in reports] == [Outcome.COMPLETED]
+    assert [report.outcome for report in others] == [Outcome.COMPLETED]
     assert world.shares == [0, 5, 25, 50, 100]
 
 
@@ -459,8 +518,200 @@ def test_the_gates_are_watched_on_while_the_journal_cannot_be_written() -> None:
     world = World(release(), gates)
     world.journal_fails = lambda: JournalFailed("the backend is away") if 1 < len(blind) < 8 else None
     assert world.begin().outcome is Outcome.ROLLED_BACK
-    assert set(world.told) == {"the backend is away; trying again"}
+    assert world.told == ["the backend is away; trying again"], "it is said once"
     assert {later - earlier for earlier, later in pairwise(blind)} == {timedelta(seconds=15)}
+
+
+AWAY = JournalFailed("the journal cannot be written: error: ExpiredToken")
+
+
+def test_traffic_goes_back_before_the_journal_can_be_written_which_is_made_up_for() -> None:
+    world = World(release(), fails_at(25))
+    failing: list[datetime] = []
+    moved: list[datetime] = []
+
+    def away() -> JournalFailed | None:
+        if world.weight == 25 and world.shared[-1:] == [25]:
+            failing.append(world.time)
+        return AWAY if failing and world.time - failing[0] < timedelta(minutes=5) else None
+
+    def move(action: Action) -> None:
+        if moves_to(action, 0):
+            moved.append(world.time)
+
+    world.journal_fails, world.refuse = away, move
+    assert world.begin().outcome is Outcome.ROLLED_BACK
+    assert world.shares == [0, 5, 25, 0]
+    assert moved[0] - failing[0] < timedelta(seconds=30)
+    assert world.told == [f"{AWAY}; trying again"], "it is said once"
+    assert (world.record.ended, world.record.lease) == (True, None)
+
+
+def test_nothing_goes_up_that_the_journal_does_not_know_of_and_in_the_end_it_goes_back() -> None:
+    world = World(release())
+    failing: list[datetime] = []
+
+    def away() -> JournalFailed | None:
+        if world.state.stage is Stage.CONFIRM and world.weight == 5:
+            failing.append(world.time)
+        return AWAY if failing and world.weight == 5 else None
+
+    world.journal_fails = away
+    report = world.begin()
+    assert (report.outcome, report.why) == (Outcome.ROLLED_BACK, str(AWAY))
+    assert world.shares == [0, 5, 0]
+    turned = next(entry.at for entry in world.state.history if entry.why == report.why)
+    assert LEASE <= turned - failing[0] < LEASE + timedelta(seconds=10)
+
+
+def test_who_breaks_a_driver_off_that_cannot_let_go_hears_that_nobody_watches() -> None:
+    world = World(release())
+    lease, state = world.lease("ada", 1), start(world.plan(), START, "ada", "CHG-1234")
+    world.written = Record(state=state, lease=lease).model_dump_json()
+    driver = Driver(world, world, world.journal(), world, world, Immediate(), lease, state)
+    world.journal_fails = lambda: AWAY
+    with pytest.raises(
+        JournalFailed, match=r"ExpiredToken\. The weights stay as they are, nobody watches them"
+    ):
+        driver.let_go()
+    assert LEASE <= world.time - START < LEASE + timedelta(seconds=10)
+
+
+def test_a_disk_that_is_full_ends_no_driver() -> None:
+    world = World(release(), fails_at(5))
+    tries: list[Action] = []
+
+    def refuse(action: Action) -> Exception | None:
+        if not moves_to(action, 0):
+            return None
+        tries.append(action)
+        return OSError(28, "No space left on device") if len(tries) < 3 else None
+
+    world.refuse = refuse
+    assert world.begin().outcome is Outcome.ROLLED_BACK
+    assert len(tries) == 3
+
+
+def test_an_answer_that_nobody_can_read_is_inconclusive() -> None:
+    def gates(_: World) -> NoReturn:
+        raise KeyError("metric")
+
+    world = World(release(), gates)
+    report = world.begin()
+    assert report.outcome is Outcome.ROLLED_BACK
+    assert report.why.startswith("inconclusive for ")
+    assert report.why.endswith("Prometheus: its answer cannot be read (KeyError: 'metric')")
+
+
+def test_a_rollback_is_heard_though_a_write_before_it_was_reported_as_failed_and_had_come_through() -> None:
+    """By its place in the inbox it would be taken for what was heard before, and cut off with it."""
+    world = World(release())
+    reported: list[datetime] = []
+    said = Rollback(at=START + timedelta(minutes=10), who="bob", reason="empty carts")
+
+    def gates(world: World) -> Verdict:
+        if not world.said:
+            world.say(Pause(at=world.time, who="bob", reason="lunch"))
+        if len(world.said) == 1 and reported and world.time - reported[0] >= timedelta(seconds=30):
+            world.say(said)
+        assert world.time < START + timedelta(hours=1)
+        return PASSES
+
+    def meanwhile(name: str) -> None:
+        if name == "after writing the journal" and not reported and world.state.paused:
+            reported.append(world.time)
+            raise AWAY
+
+    world.gates, world.meanwhile = gates, meanwhile
+    # Until it is said, nothing can be written.
+    world.journal_fails = lambda: AWAY if reported and len(world.said) == 1 else None
+    report = world.begin(world.plan(speed=1))
+    assert (report.outcome, report.why) == (Outcome.ROLLED_BACK, "empty carts")
+    assert world.record.inbox == ()
+
+
+@pytest.mark.parametrize("heard", [fails_at(25), None], ids=["a gate fails", "a person wants it back"])
+def test_a_clock_that_is_set_back_makes_no_driver_blind_or_deaf(
+    heard: Callable[[World], Verdict] | None,
+) -> None:
+    world = World(release())
+    jumped: list[datetime] = []
+
+    def gates(world: World) -> Verdict:
+        # Not at the first evaluation: what it says is written, and the writing would set the driver right.
+        if world.shared.count(25) < 5:
+            return PASSES
+        if not jumped:
+            world.time -= timedelta(minutes=30)
+            jumped.append(world.time)
+            return PASSES
+        if heard is None and not world.said:
+            world.say(Rollback(at=world.time, who="bob", reason="empty carts"))
+        return PASSES if heard is None else heard(world)
+
+    def move(action: Action) -> None:
+        if moves_to(action, 0):
+            assert world.time - jumped[0] < timedelta(seconds=30)
+
+    world.gates, world.refuse = gates, move
+    assert world.begin(world.plan(speed=1)).outcome is Outcome.ROLLED_BACK
+    assert len(jumped) == 1
+
+
+def test_while_a_slot_is_not_whole_its_gates_are_watched_on_after_a_clock_was_set_back() -> None:
+    world = World(release())
+    jumped: list[tuple[datetime, int]] = []
+
+    def ailing(_: Slot) -> str | None:
+        if world.weight == 5 and not jumped:
+            world.time -= timedelta(minutes=30)
+            jumped.append((world.time, len(world.evaluations)))
+        still = jumped and world.time < jumped[0][0] + timedelta(minutes=1)
+        return "api: 5 of 6 replicas are available" if still else None
+
+    world.ailing = ailing
+    assert world.begin(world.plan(speed=1)).outcome is Outcome.COMPLETED
+    at, evaluations = jumped[0]
+    assert world.evaluations[evaluations] - at < timedelta(seconds=20)
+
+
+def test_a_driver_that_has_let_go_in_a_write_that_was_reported_as_failed_has_ended_well() -> None:
+    world = World(release())
+    reported: list[str] = []
+
+    def meanwhile(name: str) -> None:
+        if name == "after writing the journal" and world.record.lease is None and not reported:
+            reported.append(name)
+            raise AWAY
+
+    world.meanwhile = meanwhile
+    assert world.begin().outcome is Outcome.COMPLETED
+    assert reported
+    assert world.record.lease is None
+
+
+def test_a_person_is_shown_each_state_and_each_evaluation() -> None:
+    world = World(release())
+    world.begin()
+    assert [entry.why for entry in world.shown[-1].history] == [e.why for e in world.state.history]
+    assert {(state.stage, state.weights.green) for state in world.shown} >= {
+        (Stage.BAKE, 5),
+        (Stage.BAKE, 25),
+        (Stage.BAKE, 50),
+        (Stage.DRAIN, 100),
+        (Stage.DONE, 100),
+    }
+    assert world.seen == [(at, Result.PASS) for at in world.evaluations]
+
+
+def test_who_cannot_be_told_anything_holds_nothing_up() -> None:
+    def closed(*_: object, **__: object) -> NoReturn:
+        raise BrokenPipeError(32, "Broken pipe")
+
+    world = World(release(), fails_at(25))
+    world.is_at = world.sees = world.says = closed
+    world.journal_fails = lambda: AWAY if len(world.evaluations) == 1 else None
+    assert world.begin().outcome is Outcome.ROLLED_BACK
 
 
 def test_the_lease_outlives_the_silence_between_two_renewals() -> None:

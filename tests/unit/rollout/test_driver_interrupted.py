@@ -11,16 +11,25 @@ from operations.rollout.machine import start
 from operations.rollout.plan import Plan
 from operations.rollout.state import Stage
 from operations.slots import Slot
+from rollout.cluster import Replicas
 from rollout.desk import Desk
 from rollout.record import Record
 from tests.rehearsal.told_prometheus import told_prometheus
 from tests.unit.rollout.worlds import START, World, release
 
 
+class Standing:
+    """A cluster in which nothing runs in the old slot."""
+
+    def replicas(self, slot: Slot) -> dict[str, Replicas]:
+        assert slot is Slot.BLUE
+        return {}
+
+
 class Stack(World):
     """A world as a desk knows it."""
 
-    cluster = None
+    cluster = Standing()
 
     def bring_in_line(self, plan: Plan) -> bool:
         assert plan.version == "v2.4.0"

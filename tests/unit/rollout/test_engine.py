@@ -7,13 +7,13 @@ import subprocess
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import pytest
 from pulumi import automation as auto
 
 from rollout import engine
-from rollout.engine import LOCK_PATIENCE_SECONDS, Engine, is_rehearsed, patiently
+from rollout.engine import LOCK_PATIENCE_SECONDS, Engine, gist, is_rehearsed, patiently
 from rollout.errors import PlanRefused, UpdateFailed
 from tests.unit.rollout.test_locks import EXPIRED, HERE, THERE, held_by
 
@@ -73,6 +73,49 @@ def test_a_look_is_guarded_and_refreshed_where_that_is_asked_for() -> None:
     assert (refreshed["refresh"], refreshed["policy_packs"], refreshed["config_file"]) == (True, None, None)
     assert (guarded["refresh"], guarded["policy_packs"]) == (False, ["pack"])
     assert guarded["config_file"] == "config: {}"
+
+
+def test_where_there_is_no_place_for_a_file_the_engine_fails_like_any_other_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On the way back, too: the driver tries again, and does not die."""
+
+    def full(*_: object, **__: object) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(engine.tempfile, "TemporaryDirectory", full)
+    with pytest.raises(UpdateFailed, match=r"cannot be run here: \[Errno 28\] No space left on device"):
+        over(Stack()).preview("config: {}")
+    monkeypatch.setattr(Stack, "export_stack", full)
+    with pytest.raises(UpdateFailed, match="No space left on device"):
+        over(Stack()).resources()
+
+
+@pytest.mark.parametrize(
+    ("stderr", "said"),
+    [
+        ("error: no credentials", "error: no credentials"),
+        (
+            "warning: a new version\nerror: listing failed: token expired\n  request: GET /state\nhint: log in again\n",
+            "error: listing failed: token expired; request: GET /state; hint: log in again",
+        ),
+        ("progress\nit broke off", "it broke off"),
+        (
+            "error: PULUMI_ACCESS_TOKEN must be set for login during non-interactive CLI sessions",
+            "this machine is not signed in to the stacks' backend: pulumi login s3://..., or the same address in "
+            "PULUMI_BACKEND_URL",
+        ),
+    ],
+)
+def test_of_what_the_engine_says_the_error_and_all_below_it_is_told(stderr: str, said: str) -> None:
+    result = auto.CommandResult(stdout="Updating (live):\n", stderr=stderr, code=255)
+    assert gist(auto.CommandError(result)) == said
+
+
+def test_an_error_without_a_word_is_told_by_its_kind() -> None:
+    assert gist(auto.CommandError(auto.CommandResult(stdout="", stderr="", code=1))).startswith(
+        "CommandError("
+    )
 
 
 def locked(message: str) -> auto.ConcurrentUpdateError:

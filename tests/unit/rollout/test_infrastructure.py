@@ -249,6 +249,46 @@ def test_weights_are_read_back_from_the_provider(file: StackFile) -> None:
     assert engine.refreshed == [RULE, RULE.replace("api", "web")]
 
 
+def test_a_rule_that_the_provider_has_no_more_is_an_error_and_not_left_out(file: StackFile) -> None:
+    class Forgetful(Told):
+        def refresh(self, target: Sequence[str]) -> None:
+            super().refresh(target)
+            self.rules = [rule("api", 95, 5)]
+
+    infrastructure = over(Forgetful(), file)
+    with pytest.raises(
+        UpdateFailed, match=r"no more of these listener rules.*: live-traffic-web; bring the stack up"
+    ):
+        infrastructure.weights()
+
+
+def drains(seconds: float) -> Resource:
+    urn = f"{ROOT}$quikapp:traffic:Traffic$aws:lb/targetGroup:TargetGroup::live-traffic-web-green"
+    return Resource(urn, {}, {"arn": "arn-other", "deregistrationDelay": seconds})
+
+
+def test_draining_takes_as_long_as_the_slowest_target_group(file: StackFile) -> None:
+    queue = Resource(QUEUE, {}, {"deregistrationDelay": 900})
+    assert over(Told(others=[queue]), file).drain_seconds() == 30
+    assert over(Told(others=[queue, drains(45)]), file).drain_seconds() == 45
+    assert over(Told(others=[queue, drains(5)]), file).drain_seconds() == 30
+
+
+def test_the_way_into_the_cluster_is_that_of_the_stack_s_kubernetes_provider(file: StackFile) -> None:
+    def provider(kind: str, **inputs: object) -> Resource:
+        return Resource(f"urn:pulumi:live::quikapp::pulumi:providers:{kind}::live", inputs, {})
+
+    others = [provider("aws", kubeconfig="{}"), provider("kubernetes", kubeconfig='{"kind": "Config"}')]
+    assert over(Told(others=others), file).kubeconfig() == '{"kind": "Config"}'
+    for without in ([], others[:1], [provider("kubernetes")]):
+        with pytest.raises(UpdateFailed, match="no kubeconfig: bring it up first"):
+            over(Told(others=without), file).kubeconfig()
+
+
+def test_a_slot_s_health_is_asked_of_that_cluster(file: StackFile) -> None:
+    assert over(Told(), file).ailment(Slot.GREEN) == "the stack's state has no kubeconfig: bring it up first"
+
+
 def test_rules_that_differ_are_an_error_that_lists_them(file: StackFile) -> None:
     engine = Told(rules=[rule("api", 95, 5), rule("web", 100, 0)])
     with pytest.raises(UpdateFailed, match="live-traffic-api 95:5, live-traffic-web 100:0"):

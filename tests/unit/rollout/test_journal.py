@@ -6,17 +6,22 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from pulumi import automation as auto
 
-from rollout import journal
+from rollout import engine, journal
 from rollout.errors import JournalFailed, RolloutError
 from rollout.journal import PulumiJournal
 from rollout.record import Record
 from tests.unit.operations.rollouts import World, plan
 
+ENCRYPTION = {
+    "secretsprovider": "awskms://alias/state?context_stack=live",
+    "encryptedkey": "AQIC",
+    "encryptionsalt": "v1:salt",
+}
 RECORD = Record(state=World.of(plan()).state)
 
 
@@ -28,9 +33,11 @@ class Backend:
     """What each exports, if anything."""
     fails: str = ""
     opened: list[str] = field(default_factory=list[str])
+    options: list[auto.LocalWorkspaceOptions] = field(default_factory=list[auto.LocalWorkspaceOptions])
 
     def select(self, **options: Any) -> Opened:
         self.opened.append(options["project_name"])
+        self.options.append(options["opts"])
         if self.fails:
             raise auto.CommandError(auto.CommandResult(stdout="", stderr=self.fails, code=255))
         if (name := options["stack_name"]) not in self.stacks:
@@ -88,7 +95,7 @@ def backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Backend:
 @pytest.fixture
 def opened(backend: Backend, tmp_path: Path) -> Iterator[PulumiJournal]:
     assert backend.opened == []
-    made = PulumiJournal.of("live", tmp_path, None)
+    made = PulumiJournal.of("live", tmp_path, ENCRYPTION)
     yield made
     made.folder.cleanup()
 
@@ -125,8 +132,10 @@ def test_what_a_change_refuses_is_raised_and_nothing_is_written(
     def refuse(found: Record | None) -> Record:
         raise RolloutError(f"another one is under way: {found}")
 
-    with pytest.raises(RolloutError, match="another one is under way"):
+    with pytest.raises(RolloutError) as refused:
         opened.change(refuse)
+    assert type(refused.value) is RolloutError, "a driver does not try again what was refused"
+    assert str(refused.value) == "another one is under way: None"
     assert backend.stacks == {"live": None}
 
 
@@ -135,6 +144,53 @@ def test_a_backend_that_refuses_is_told(backend: Backend, opened: PulumiJournal)
     for use in (opened.read, lambda: opened.change(lambda _: RECORD)):
         with pytest.raises(JournalFailed, match=r"^the journal cannot be opened: error: no credentials$"):
             use()
+
+
+def test_the_journal_s_stack_is_encrypted_as_the_program_s_is(
+    backend: Backend, opened: PulumiJournal
+) -> None:
+    opened.read()
+    opened.change(lambda _: RECORD)
+    for options in backend.options:
+        assert options.secrets_provider == ENCRYPTION["secretsprovider"]
+        assert options.stack_settings is not None
+        settings = options.stack_settings["live"]
+        assert (settings.secrets_provider, settings.encrypted_key, settings.encryption_salt) == tuple(
+            ENCRYPTION.values()
+        )
+
+
+def test_a_journal_that_is_locked_is_told_by_its_own_name_and_soon(
+    monkeypatch: pytest.MonkeyPatch, opened: PulumiJournal
+) -> None:
+    passed = [0.0]
+
+    def sleep(seconds: float) -> None:
+        passed[0] += seconds
+
+    def locked(*_: object, **__: object) -> NoReturn:
+        said = "the stack is currently locked by 1 lock(s): created by bob@laptop (pid 77) at 2026-11-30T09:00:00Z"
+        raise auto.ConcurrentUpdateError(auto.CommandResult(stdout="", stderr=said, code=255))
+
+    monkeypatch.setattr(engine.time, "monotonic", lambda: passed[0])
+    monkeypatch.setattr(engine.time, "sleep", sleep)
+    monkeypatch.setattr(Opened, "up", locked)
+    with pytest.raises(JournalFailed) as failed:
+        opened.change(lambda _: RECORD)
+    assert str(failed.value) == (
+        "the journal cannot be written: organization/quikapp-rollout/live is still in use after 0:00:30; if nobody works on "
+        "it: pulumi cancel --stack organization/quikapp-rollout/live"
+    )
+    assert passed[0] <= 30
+
+
+def test_a_disk_that_is_full_is_told(monkeypatch: pytest.MonkeyPatch, opened: PulumiJournal) -> None:
+    def full(*_: object, **__: object) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Opened, "up", full)
+    with pytest.raises(JournalFailed, match=r"^the journal cannot be written: .*No space left on device$"):
+        opened.change(lambda _: RECORD)
 
 
 def of_another_version() -> str:

@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
 from operations.metrics import ERROR_RATE, LATENCY_P99
 from operations.rollout.gate import Result
 from operations.slots import Slot
+from rehearsal.canary.loopback import Answers, served
 from rollout.cluster import Cluster, Replicas
 from rollout.errors import UpdateFailed
 from rollout.observer import Prometheus, PrometheusObserver
-from tests.rehearsal.told_prometheus import FAILING, GOOD, Told, told_prometheus
+from tests.rehearsal.told_prometheus import FAILING, GOOD, STANDING, Told, told_prometheus
 
 
 class Standing:
     """A cluster whose slots run two services."""
 
-    def __init__(self, available: int = 6) -> None:
+    def __init__(self, available: int = 6, *others: str) -> None:
         self.available = available
+        api, web = STANDING[Slot.GREEN]
+        self.ready = (frozenset({api, *others}), frozenset({web}))
 
     def replicas(self, slot: Slot) -> Mapping[str, Replicas]:
         assert slot is Slot.GREEN
-        return {"api": Replicas(6, self.available), "web": Replicas(6, 6)}
+        api, web = self.ready
+        return {"api": Replicas(6, self.available, api), "web": Replicas(6, 6, web)}
 
 
 class Away:
@@ -63,24 +67,29 @@ def test_a_slot_without_replicas_fails_whatever_prometheus_says(told: Told) -> N
     assert observer(told.url, Standing(available=0)).evaluate(Slot.GREEN, 50).verdict.result is Result.FAIL
 
 
-def test_pods_of_the_new_slot_that_cannot_be_scraped_are_seen(
-    told: Told, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    answer = told.answer
-
-    def with_gaps(query: str) -> list[dict[str, Any]]:
-        if query == 'count by (namespace) (up{job="slots", namespace="quikapp-green"} == 0)':
-            return [{"metric": {"namespace": "quikapp-green"}, "value": [0, "2"]}]
-        return answer(query)
-
-    monkeypatch.setattr(told, "answer", with_gaps)
-    evaluation = observer(told.url).evaluate(Slot.GREEN, 50)
+def test_where_pods_that_get_requests_are_not_scraped_nothing_is_concluded(told: Told) -> None:
+    evaluation = observer(told.url, Standing(6, "api-green-2", "api-green-3")).evaluate(Slot.GREEN, 50)
     assert evaluation.sample is not None
     assert evaluation.sample.unscraped == 2
     assert (evaluation.verdict.result, evaluation.verdict.text) == (
         Result.INCONCLUSIVE,
-        "Scraping: 2 pods of the new slot cannot be scraped",
+        "Scraping: 2 ready pods of the new slot are not scraped",
     )
+
+
+def test_of_another_environment_s_prometheus_nothing_is_concluded(told: Told) -> None:
+    """Slots and services have the same names there, and other pods."""
+    told.pods = lambda _: ["api-green-7", "web-green-7"]
+    verdict = observer(told.url).evaluate(Slot.GREEN, 50).verdict
+    assert (verdict.result, verdict.text) == (
+        Result.INCONCLUSIVE,
+        "Scraping: 2 ready pods of the new slot are not scraped",
+    )
+
+
+def test_a_pod_that_starts_stops_no_clock(told: Told) -> None:
+    """Five of six are available, and the sixth is neither ready nor scraped."""
+    assert observer(told.url, Standing(5)).evaluate(Slot.GREEN, 50).verdict.result is Result.PASS
 
 
 def test_what_is_no_number_is_no_data(told: Told) -> None:
@@ -97,6 +106,33 @@ def test_where_prometheus_answers_with_an_error_nothing_is_concluded(told: Told)
         Result.INCONCLUSIVE,
         f"Prometheus: {told.url} answered HTTP 503",
     )
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "[]",
+        '"ready"',
+        "null",
+        "{}",
+        '{"status": "success"}',
+        '{"status": "success", "data": []}',
+        '{"status": "success", "data": {"result": [{"metric": "api", "value": [0, "1"]}]}}',
+        '{"status": "success", "data": {"result": [{"metric": {}, "value": []}]}}',
+        '{"status": "success", "data": {"result": [{"metric": {}, "value": [0, "many"]}]}}',
+        "<html>",
+        "",
+    ],
+)
+def test_where_something_else_answers_nothing_is_concluded(answer: str) -> None:
+    class Other(Answers):
+        def do_GET(self) -> None:
+            self.reply(200, "application/json", answer.encode())
+
+    with served(Other) as url:
+        verdict = observer(url).evaluate(Slot.GREEN, 50).verdict
+    assert verdict.result is Result.INCONCLUSIVE
+    assert verdict.text.startswith(f"Prometheus: {url} ")
 
 
 def test_where_nothing_listens_nothing_is_concluded() -> None:

@@ -2,6 +2,7 @@
 
 from difflib import unified_diff
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -114,6 +115,23 @@ def test_a_file_that_is_written_keeps_its_rights(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
+def test_a_file_that_cannot_be_written_is_told_and_left_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "Pulumi.live.yaml"
+    path.write_text("config: {}\n")
+
+    def full(*_: object) -> NoReturn:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", full)
+    with pytest.raises(
+        RolloutError, match=r"live\.yaml cannot be written: \[Errno 28\] No space left on device"
+    ):
+        StackFile(path).write("config: {a: 1}\n")
+    assert path.read_text() == "config: {}\n"
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -131,3 +149,12 @@ def test_a_file_without_a_release_is_refused_in_a_line(tmp_path: Path, text: str
     with pytest.raises(RolloutError, match=why) as refused:
         StackFile(path).release()
     assert "\n" not in str(refused.value)
+
+
+def test_how_secrets_are_encrypted_is_what_the_engine_wrote_and_nothing_else(tmp_path: Path) -> None:
+    file = StackFile.of("live", tmp_path)
+    file.path.write_text("config:\n  quikapp:encryptedkey: no\n")
+    assert file.encryption() == {}
+    written = {"secretsprovider": "awskms://alias/state", "encryptedkey": "AQIC", "encryptionsalt": "v1:salt"}
+    file.path.write_text("".join(f"{key}: {value}\n" for key, value in written.items()) + "config: {}\n")
+    assert file.encryption() == written

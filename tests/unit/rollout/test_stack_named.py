@@ -51,6 +51,13 @@ def test_what_is_no_stack_s_name_is_no_path_either(folder: Path, name: str) -> N
     assert refusal(name, folder).startswith("--stack = ")
 
 
+def test_an_organisation_before_the_name_is_told_to_be_none_of_it(folder: Path) -> None:
+    assert refusal("acme/live", folder) == (
+        '--stack = "acme/live": allowed is the name of a stack, without an organisation or a project before it: letters, '
+        "digits, hyphens, underscores and periods"
+    )
+
+
 @pytest.mark.parametrize(
     ("config", "shown"), [("[a, b]", '["a", "b"]'), ("text", '"text"'), ("2026-11-24", '"2026-11-24"')]
 )

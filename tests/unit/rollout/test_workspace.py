@@ -27,6 +27,38 @@ def test_without_an_engine_it_is_told_what_to_install(installed: Path, tmp_path:
         workspace_of(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("does", "why"),
+    [
+        ("echo v3.0.0", "Minimum version requirement failed"),
+        ("echo unknown", "Could not parse the Pulumi CLI version"),
+        ("exit 7", "the pulumi on PATH does not run: "),
+    ],
+)
+def test_an_engine_that_is_none_of_ours_is_told_in_a_line(
+    installed: Path, tmp_path: Path, does: str, why: str
+) -> None:
+    installed.write_text(f"#!/bin/sh\n{does}\n")
+    with pytest.raises(RolloutError, match=f"^{why}.*: install the Pulumi CLI, https://") as refused:
+        workspace_of(tmp_path)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    "text",
+    ["name: [", "runtime: python\n", "- name\n", "", "shop"],
+    ids=["no YAML", "no name", "a list", "nothing", "text"],
+)
+def test_a_project_that_is_none_is_told_in_a_line(tmp_path: Path, text: str) -> None:
+    (tmp_path / "Pulumi.yaml").write_text(text)
+    with pytest.raises(
+        RolloutError, match=r"Pulumi\.yaml is no project: .*; allowed is a mapping with"
+    ) as refused:
+        workspace_of(tmp_path)
+    assert "\n" not in str(refused.value)
+
+
 @pytest.mark.usefixtures("installed")
 def test_without_a_project_it_is_told_where_one_was_looked_for(tmp_path: Path) -> None:
     with pytest.raises(RolloutError, match=rf"^no Pulumi\.yaml in {tmp_path}: name the folder"):
