@@ -22,7 +22,6 @@ from rollout.record import IN_UPDATE, LEASE, Command, Lease, Record
 BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 """Where Linux says which start of the machine this is. Source: https://man7.org/linux/man-pages/man4/random.4.html"""
 
-
 PID_NAMESPACE: Final = Path("/proc/self/ns/pid")
 """Whose inode on Linux says among which processes a process has its number. Source:
 https://man7.org/linux/man-pages/man7/namespaces.7.html"""

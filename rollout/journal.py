@@ -24,7 +24,6 @@ from rollout.record import Record
 OUTPUT: Final = "rollout"
 """The name of the stack output that is the record."""
 
-
 PATIENCE_SECONDS: Final = 30
 """How long another write is waited for, which takes seconds: a driver tries again, and meanwhile sees to the traffic."""
 

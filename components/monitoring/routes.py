@@ -17,6 +17,7 @@ from operations.monitoring import BusinessHours
 from operations.monitoring import Paging as PagingFacts
 from operations.naming import APPLICATION
 from operations.priorities import ROUTES, Paging, Priority, Review, Route
+from operations.promises import GROUP_WAIT
 
 Configuration = Mapping[str, Any]
 """Alertmanager's configuration, or a part of it, as plain data."""
@@ -94,7 +95,7 @@ def pace(route: Route) -> Pace:
     again = OBJECTIVES[route.opens].resolution
     if again is None:
         raise ValueError(f"{route.title} has neither a review nor a time in which it is resolved")
-    return Pace(wait=timedelta(seconds=20), interval=timedelta(seconds=90), repeat=again)
+    return Pace(wait=GROUP_WAIT, interval=timedelta(seconds=90), repeat=again)
 
 
 HEARTBEAT_PACE: Final = Pace(
